@@ -1,0 +1,46 @@
+"""The reasons a closure or a flux can be doubted, one bit each."""
+
+from tilth.core.flags import FlagTable
+
+#: Raised by readers and by the quality filters, per closure (``closure_flag``).
+CLOSURE_FLAGS = FlagTable(
+    {
+        "truncated": "far fewer records than the file says were fitted",
+        "damaged_header": "column labels do not match the records",
+        "missing_footer": "no summary written by the instrument",
+        "bad_rows": "some records could not be read and were left out",
+        "no_data": "no usable record",
+        "duplicate_times": "two records carry the same time stamp",
+        "non_monotonic_time": "the clock went back within the closure",
+        "negative_time": "records before closing, not used",
+        "implausible_temperature": "air temperature outside -60..55 degC",
+        "implausible_pressure": "air pressure outside 30..110 kPa",
+        "implausible_humidity": "water vapour below zero or above saturation",
+        "implausible_concentration": "concentration below zero or at the sensor limit",
+        "daylight": "light above the night limit",
+        "stuck_open": "chamber did not close: neither CO2 nor H2O moved off ambient",
+        "stuck_closed": "chamber did not open: no return to ambient before closing",
+        "clogged_pot": "soil surface blocked: chamber closed, no flux, high soil CO2",
+        "low_flux": "flux below the threshold of the plain rule",
+        "outlier": "flux far outside its neighbours in time",
+    }
+)
+
+#: Raised by the flux calculation, per flux (``flux_flag``).
+FLUX_FLAGS = FlagTable(
+    {
+        "too_few_points": "fewer than three usable points after the dead-band",
+        "constant_concentration": "the concentration did not change at all",
+        "bad_geometry": "moles of air per area outside 0.5..50 mol m-2",
+        "no_curvature": "the best curve is the straight line (k at its lower bound)",
+        "k_at_upper_bound": "the curve saturates within a sample (k at upper bound)",
+        "k_above_kappa_max": "curvature stronger than the precision can support",
+        "g_factor": "curved and linear flux differ more than the g-factor limit",
+        "below_mdf": "not distinguishable from zero: |flux| below detection limit",
+        "licor_not_fitted": "the fixed-intercept exponential has no solution",
+        "repeated_values": "the sensor repeated readings: fewer independent points",
+        "autocorrelated": "residuals are correlated: standard error inflated",
+        "few_points": "fewer points than the warning limit",
+        "missing_values": "some points in the window are missing",
+    }
+)

@@ -1,0 +1,104 @@
+"""Checks of the data model: dimensions, variables, identifiers and time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from tilth import __version__
+from tilth.core.errors import InputError
+
+
+def require_variables(dataset: xr.Dataset, names: Iterable[str], what: str) -> None:
+    """Raise unless every name is a variable of the dataset.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        To be checked.
+    names : iterable of str
+        Variables or coordinates that must be there.
+    what : str
+        What the dataset should be, for the message ("a closures dataset").
+    """
+    missing = [name for name in names if name not in dataset.variables]
+    if missing:
+        raise InputError(
+            f"{what} needs the variable{'s' * (len(missing) > 1)} "
+            f"{', '.join(missing)}; found {', '.join(map(str, dataset.variables))}"
+        )
+
+
+def require_dims(data: xr.DataArray, dims: Iterable[str]) -> None:
+    """Raise unless the array has exactly these dimensions, in any order."""
+    wanted = set(dims)
+    if set(data.dims) != wanted:
+        raise InputError(
+            f"{data.name} needs the dimensions {sorted(wanted)}, "
+            f"it has {list(data.dims)}"
+        )
+
+
+def require_text(data: xr.DataArray) -> None:
+    """Raise unless an identifier is stored as text ("5.10" is not 5.1)."""
+    if data.dtype.kind not in "OUT":
+        raise InputError(
+            f"the identifier {data.name} is stored as {data.dtype}: numbers lose "
+            "trailing zeros ('5.10' becomes 5.1); read the column as text"
+        )
+
+
+def require_increasing(values: np.ndarray, name: str) -> None:
+    """Raise unless the values rise strictly, naming the first that does not."""
+    steps = np.diff(values)
+    wrong = np.flatnonzero(~(steps > steps.dtype.type(0)))
+    if wrong.size:
+        i = int(wrong[0]) + 1
+        raise InputError(
+            f"{name} must increase: value {i} ({values[i]}) follows {values[i - 1]}"
+        )
+
+
+def file_checksum(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stamp(
+    dataset: xr.Dataset, step: str, sources: Iterable[str | os.PathLike[str]] = ()
+) -> xr.Dataset:
+    """Return the dataset with one more line of provenance.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of a step; not changed.
+    step : str
+        What was done, with its settings, in one line.
+    sources : iterable of path
+        Files the step read; their checksums go into ``source_sha256``.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``history`` (newest last), ``tilth_version``, ``Conventions`` and
+        ``source_sha256`` attributes.
+    """
+    stamped = dataset.copy(deep=False)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    line = f"{now} tilth {__version__}: {step}"
+    before = dataset.attrs.get("history")
+    stamped.attrs["history"] = f"{before}\n{line}" if before else line
+    stamped.attrs["tilth_version"] = __version__
+    stamped.attrs["Conventions"] = "CF-1.11"
+    checksums = [f"{Path(p).name}:{file_checksum(p)}" for p in sources]
+    if checksums:
+        stamped.attrs["source_sha256"] = " ".join(checksums)
+    return stamped
