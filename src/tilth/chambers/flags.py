@@ -40,7 +40,10 @@ FLUX_FLAGS = FlagTable(
         "licor_not_fitted": "the fixed-intercept exponential has no solution",
         "repeated_values": "the sensor repeated readings: fewer independent points",
         "autocorrelated": "residuals are correlated: standard error inflated",
-        "few_points": "fewer points than the warning limit",
+        "few_points": "fewer than ten points: the standard errors are rough",
         "missing_values": "some points in the window are missing",
+        "repeated_times": "some records were out of order or repeated, not used",
+        "asymptote_at_zero": "the best curve tends below zero: held at zero",
+        "closure_rejected": "the closure is damaged: no flux is given",
     }
 )

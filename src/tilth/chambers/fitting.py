@@ -1,0 +1,418 @@
+"""One pass over one closure: straight line, exponential, LI-COR slope, errors.
+
+The kernel that a fleet year goes through: it takes the padded rows of a closures
+dataset and returns one row of numbers (`COLUMNS`) and one flag word per closure.
+Everything is in the units of the concentration and of time; the amount of air is
+applied afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from tilth.chambers.exponential import (
+    K_SPAN_MAX,
+    K_SPAN_MIN,
+    curve_covariance,
+    fit_exponential,
+)
+from tilth.chambers.flags import FLUX_FLAGS
+
+#: What the kernel returns for each closure, in this order.
+COLUMNS = (
+    "n",  # points fitted
+    "n_independent",  # readings that are not repeats of the one before
+    "duration",  # from closing to the last point fitted
+    "time_spread",  # sqrt(sum (t - mean t)^2)
+    "c_first",  # first concentration fitted
+    "c_last",  # last concentration fitted
+    "c_closing",  # concentration at closing: line through the first 10 s
+    "linear_slope",
+    "linear_slope_se",
+    "linear_c0",
+    "linear_rss",
+    "linear_mae",
+    "linear_r2",
+    "linear_autocorrelation",
+    "hm_slope",
+    "hm_slope_se",
+    "hm_c0",
+    "hm_c_inf",
+    "hm_k",
+    "hm_rss",
+    "hm_mae",
+    "hm_autocorrelation",
+    "licor_slope",
+    "licor_slope_se",
+    "licor_k",
+    "licor_c_inf",
+    "licor_t0",
+    "licor_rss",
+)
+
+#: Window after closing from which LI-COR takes the initial concentration, s.
+#: LI-8100A manual, chapter 4 ("the first 10 seconds").
+INITIAL_WINDOW = 10.0
+
+_TOO_FEW = FLUX_FLAGS.bit("too_few_points")
+_CONSTANT = FLUX_FLAGS.bit("constant_concentration")
+_NO_CURVATURE = FLUX_FLAGS.bit("no_curvature")
+_K_HIGH = FLUX_FLAGS.bit("k_at_upper_bound")
+_KAPPA = FLUX_FLAGS.bit("k_above_kappa_max")
+_NO_LICOR = FLUX_FLAGS.bit("licor_not_fitted")
+_REPEATED = FLUX_FLAGS.bit("repeated_values")
+_CORRELATED = FLUX_FLAGS.bit("autocorrelated")
+_FEW = FLUX_FLAGS.bit("few_points")
+_MISSING = FLUX_FLAGS.bit("missing_values")
+_DISORDER = FLUX_FLAGS.bit("repeated_times")
+_HELD = FLUX_FLAGS.bit("asymptote_at_zero")
+_REJECTED = FLUX_FLAGS.bit("closure_rejected")
+
+_INDEX = {name: i for i, name in enumerate(COLUMNS)}
+_LINEAR, _HM, _LICOR = (
+    _INDEX["linear_slope"],
+    _INDEX["hm_slope"],
+    _INDEX["licor_slope"],
+)
+
+#: Share of records out of order above which a closure is not fitted at all.
+_MAX_DISORDER = 0.1
+
+#: Fewer points than this are fitted, but raise ``few_points``.
+_FEW_LIMIT = 10
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def line_through(t, y, n):
+    """Least-squares line: value at t = 0, slope, residual sum, sum of (t - mean)^2."""
+    mean_t = 0.0
+    mean_y = 0.0
+    for i in range(n):
+        mean_t += t[i]
+        mean_y += y[i]
+    mean_t /= n
+    mean_y /= n
+    stt = 0.0
+    sty = 0.0
+    for i in range(n):
+        stt += (t[i] - mean_t) ** 2
+        sty += (t[i] - mean_t) * (y[i] - mean_y)
+    slope = sty / stt if stt > 0.0 else math.nan
+    rss = 0.0
+    for i in range(n):
+        r = y[i] - mean_y - slope * (t[i] - mean_t)
+        rss += r * r
+    return mean_y - slope * mean_t, slope, rss, stt
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def residual_summary(c, n, residual, parameters):
+    """Mean absolute residual, lag-1 autocorrelation and independent readings.
+
+    A reading equal to the one before is a repeat of a slow sensor, not new
+    information: repeats are counted out, and the autocorrelation is that of the
+    others. Its small-sample bias, about -p (1 + 2 rho) / n for p fitted
+    parameters, is removed; negative values count as zero.
+    """
+    mae = 0.0
+    fresh = 0
+    squares = 0.0
+    products = 0.0
+    last = 0.0
+    for i in range(n):
+        mae += abs(residual[i])
+        if i > 0 and c[i] == c[i - 1]:
+            continue
+        if fresh > 0:
+            products += residual[i] * last
+        squares += residual[i] * residual[i]
+        last = residual[i]
+        fresh += 1
+    rho = 0.0
+    if fresh > 2 * parameters + 2 and squares > 0.0:
+        rho = products / squares
+        rho = (rho + parameters / fresh) / (1.0 - 2.0 * parameters / fresh)
+        rho = min(max(rho, 0.0), 0.99)
+    return mae / n, rho, fresh
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def variance_inflation(n, fresh, parameters, rho):
+    """Factor by which repeats and AR(1) residuals raise a slope's variance.
+
+    (1 + rho) / (1 - rho) for the correlation, (n - p) / (n_fresh - p) for repeats.
+    """
+    repeats = 1.0
+    if fresh < n:
+        repeats = (n - parameters) / max(fresh - parameters, 0.5)
+    return repeats * (1.0 + rho) / (1.0 - rho)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def initial_concentration(time, value, window):
+    """Line through the points of the first `window` seconds, at closing.
+
+    Returns the value, its variance and the number of points; NaN where there is
+    none. One or two points give their mean and an unknown variance.
+    """
+    n = 0
+    st = 0.0
+    sy = 0.0
+    for i in range(time.size):
+        if 0.0 <= time[i] <= window and math.isfinite(value[i]):
+            n += 1
+            st += time[i]
+            sy += value[i]
+    if n == 0:
+        return math.nan, math.nan, 0
+    mt, my = st / n, sy / n
+    stt = 0.0
+    sty = 0.0
+    syy = 0.0
+    for i in range(time.size):
+        if 0.0 <= time[i] <= window and math.isfinite(value[i]):
+            stt += (time[i] - mt) ** 2
+            sty += (time[i] - mt) * (value[i] - my)
+            syy += (value[i] - my) ** 2
+    if n < 3 or not stt > 0.0:
+        return my, math.nan, n
+    slope = sty / stt
+    variance = max(syy - slope * sty, 0.0) / (n - 2)
+    return my - slope * mt, variance * (1.0 / n + mt * mt / stt), n
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _select(time, value, start, end, t, c):
+    """Copy the usable points of the window; count the missing and disordered."""
+    n = 0
+    missing = 0
+    disorder = 0
+    newest = -math.inf
+    for i in range(time.size):
+        if not (start <= time[i] <= end):
+            continue
+        if not math.isfinite(value[i]):
+            missing += 1
+            continue
+        if time[i] <= newest:
+            disorder += 1
+            continue
+        newest = time[i]
+        t[n], c[n] = time[i], value[i]
+        n += 1
+    return n, missing, disorder
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fit_closure(
+    time, value, start, end, kappa_per_slope, nonnegative, correlated, row, work
+):
+    """Fit one closure; fill one row of `COLUMNS` and return the flag word.
+
+    Parameters
+    ----------
+    time, value : 1-D arrays
+        Time from closing and dry mole fraction, padded with NaN.
+    start, end : float
+        Dead-band and end of the fit, in the units of `time`.
+    kappa_per_slope : float
+        kappa-max divided by |linear slope| (1 / precision), or inf for no limit.
+    nonnegative : bool
+        Hold a negative equilibrium concentration at zero.
+    correlated : bool
+        Widen standard errors for autocorrelation and repeated readings.
+    row : 1-D array of len(COLUMNS)
+        Result, NaN where it cannot be had.
+    work : (5, samples) array
+        Scratch.
+    """
+    row[:] = math.nan
+    t, c, g, dg, residual = work[0], work[1], work[2], work[3], work[4]
+    n, missing, disorder = _select(time, value, start, end, t, c)
+    flags = 0
+    if missing > 0:
+        flags |= _MISSING
+    if disorder > 0:
+        flags |= _DISORDER
+    row[0] = n
+    if n < 3:
+        return flags | _TOO_FEW
+    if disorder > _MAX_DISORDER * n:
+        return flags | _REJECTED
+    if n < _FEW_LIMIT:
+        flags |= _FEW
+
+    # The straight line.
+    c0, slope, rss, stt = line_through(t, c, n)
+    for i in range(n):
+        residual[i] = c[i] - c0 - slope * t[i]
+    mae, rho, fresh = residual_summary(c, n, residual, 2)
+    variance = rss / (n - 2) / stt
+    if correlated:
+        variance *= variance_inflation(n, fresh, 2, rho)
+    spread = rss + slope * slope * stt
+    row[1], row[2], row[3] = fresh, t[n - 1], math.sqrt(stt)
+    row[4], row[5] = c[0], c[n - 1]
+    initial, initial_variance, n_initial = initial_concentration(
+        time, value, INITIAL_WINDOW
+    )
+    row[6] = initial
+    j = _LINEAR
+    row[j], row[j + 1], row[j + 2] = slope, math.sqrt(variance), c0
+    row[j + 3], row[j + 4] = rss, mae
+    row[j + 5] = 1.0 - rss / spread if spread > 0.0 else math.nan
+    row[j + 6] = rho
+    if fresh < n:
+        flags |= _REPEATED
+    if rho > 2.0 / math.sqrt(n):
+        flags |= _CORRELATED
+    if not spread > 0.0:
+        # Nothing to curve: the line is the answer, with no error to be had.
+        row[_HM], row[_HM + 2] = slope, c0
+        row[_LICOR] = slope
+        return flags | _CONSTANT | _NO_CURVATURE
+
+    # The exponential, free first: its optimum serves LI-COR's slope as well.
+    length = t[n - 1] - t[0]
+    k_low, k_high = K_SPAN_MIN / length, K_SPAN_MAX / length
+    k, c0, s0, rss, held = fit_exponential(t, c, n, k_low, k_high, False, g, dg)
+    flags |= _licor(
+        t, c, n, k, c0, s0, rss, g, dg, k_low, initial, initial_variance,
+        n_initial, correlated, residual, row,
+    )  # fmt: skip
+
+    kappa_max = kappa_per_slope * abs(slope)
+    limit = k_high
+    if k > kappa_max:
+        flags |= _KAPPA
+        limit = max(kappa_max, k_low * 1.0001)
+    if limit < k_high or (nonnegative and c0 + s0 / k < 0.0):
+        k, c0, s0, rss, held = fit_exponential(t, c, n, k_low, limit, nonnegative, g, dg)
+    j = _HM
+    row[j], row[j + 2], row[j + 3], row[j + 4], row[j + 5] = s0, c0, c0 + s0 / k, k, rss
+    for i in range(n):
+        residual[i] = c[i] - c0 - s0 * g[i]
+    mae, rho, _ = residual_summary(c, n, residual, 3)
+    row[j + 6], row[j + 7] = mae, rho
+    inflation = variance_inflation(n, fresh, 3, rho) if correlated else 1.0
+    if held:
+        # C0 exp(-kt) has two parameters; slope = -k C0.
+        flags |= _HELD
+        row[j + 3] = 0.0
+        row[j + 1] = _held_slope_error(t, n, k, c0, rss, inflation)
+    elif k <= k_low:
+        # A straight line by any measure: give it its own, honest error.
+        flags |= _NO_CURVATURE
+        row[j + 1] = row[_LINEAR + 1]
+    else:
+        if k >= k_high:
+            flags |= _K_HIGH
+        if n > 3:
+            covariance = curve_covariance(n, s0, g, dg, rss / (n - 3) * inflation)
+            row[j + 1] = math.sqrt(covariance[3])
+    return flags
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _held_slope_error(t, n, k, c0, rss, inflation):
+    """Return the standard error of -k C0 where C = C0 exp(-kt), both fitted."""
+    aa = 0.0
+    ab = 0.0
+    bb = 0.0
+    for i in range(n):
+        e = math.exp(-k * t[i])
+        d = -c0 * t[i] * e
+        aa += e * e
+        ab += e * d
+        bb += d * d
+    determinant = aa * bb - ab * ab
+    if not determinant > 0.0 or n < 3:
+        return math.nan
+    scale = rss / (n - 2) * inflation / determinant
+    return math.sqrt(scale * (k * k * bb - 2.0 * k * c0 * ab + c0 * c0 * aa))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _licor(
+    t, c, n, k, c0, s0, rss, g, dg, k_low, initial, initial_variance, n_initial,
+    correlated, residual, row,
+):  # fmt: skip
+    """Fill the LI-COR columns from the free exponential; return flags.
+
+    The slope where the curve passes the initial concentration Cf is
+    s0 + k (C0 - Cf); its variance is that of (C0, s0, log k) by the delta method,
+    with k^2 var(Cf) added because Cf is measured too.
+    """
+    j = _LICOR
+    if k <= k_low:
+        # LI-COR's own firmware falls back to the line here (Cx runs to 1e6).
+        row[j], row[j + 1] = row[_LINEAR], row[_LINEAR + 1]
+        row[j + 5] = row[_LINEAR + 3]
+        return 0
+    # Where the curve passes Cf: exp(-k t0) = 1 - k (Cf - C0) / s0.
+    inside = 1.0 - k * (initial - c0) / s0
+    if not inside > 0.0:
+        return _NO_LICOR
+    row[j] = s0 + k * (c0 - initial)
+    row[j + 2], row[j + 3], row[j + 4] = k, c0 + s0 / k, -math.log(inside) / k
+    row[j + 5] = rss
+    if n > 3:
+        for i in range(n):
+            residual[i] = c[i] - c0 - s0 * g[i]
+        _, rho, fresh = residual_summary(c, n, residual, 3)
+        variance = rss / (n - 3)
+        if math.isnan(initial_variance):
+            initial_variance = variance / max(n_initial, 1)
+        if correlated:
+            factor = variance_inflation(n, fresh, 3, rho)
+            variance *= factor
+            initial_variance *= factor
+        cc, cs, ck, ss, sk, kk = curve_covariance(n, s0, g, dg, variance)
+        # Gradient of the slope by (C0, s0, log k).
+        a, b, d = k, 1.0, k * (c0 - initial)
+        total = (
+            a * a * cc + b * b * ss + d * d * kk
+            + 2.0 * (a * b * cs + a * d * ck + b * d * sk)
+        )  # fmt: skip
+        row[j + 1] = math.sqrt(total + k * k * initial_variance)
+    return 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fit_closures(
+    time, value, start, end, rejected, kappa_per_slope, nonnegative, correlated
+):
+    """Run `fit_closure` over the rows of a padded block.
+
+    Parameters
+    ----------
+    time, value : (closures, samples) arrays
+        Time from closing and dry mole fraction, padded with NaN.
+    start, end : (closures,) arrays
+        Dead-band and end of the fit of each closure.
+    rejected : (closures,) array of bool
+        Closures that get no flux.
+    kappa_per_slope, nonnegative, correlated
+        As in `fit_closure`.
+
+    Returns
+    -------
+    rows : (closures, len(COLUMNS)) array
+    flags : (closures,) array of int32
+    """
+    m = time.shape[0]
+    rows = np.full((m, len(COLUMNS)), np.nan)
+    flags = np.zeros(m, np.int32)
+    work = np.empty((5, time.shape[1]))
+    for i in range(m):
+        if rejected[i]:
+            flags[i] = _REJECTED
+            continue
+        flags[i] = fit_closure(
+            time[i], value[i], start[i], end[i], kappa_per_slope, nonnegative,
+            correlated, rows[i], work,
+        )  # fmt: skip
+    return rows, flags
