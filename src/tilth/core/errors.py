@@ -22,3 +22,7 @@ class DatasetError(TilthError):
 
 class MissingDependencyError(TilthError, ImportError):
     """An optional library is absent; the text names the extra that brings it."""
+
+
+class KernelError(TilthError):
+    """A per-block kernel failed; the text names it, its blocks and the reason."""

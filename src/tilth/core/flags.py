@@ -24,10 +24,31 @@ class FlagTable:
     ----------
     descriptions : mapping of str to str
         Meaning (one word, as in ``flag_meanings``) to a sentence that explains it.
-        The order fixes the bits: append, never insert.
+        The order fixes the bits: append, never insert. At most 31 fit in ``int32``.
+
+    Raises
+    ------
+    InputError
+        If there are more than 31 meanings or one is not a single word.
+
+    Examples
+    --------
+    >>> table = FlagTable({"daylight": "light above the limit", "outlier": "far off"})
+    >>> table.variable({"daylight": [True, False], "outlier": [True, True]}, (2,))
+    array([3, 2], dtype=int32)
     """
 
     descriptions: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if len(self.descriptions) > 31:
+            raise InputError(
+                f"{len(self.descriptions)} flags do not fit in int32, which holds 31: "
+                "use a second flag variable"
+            )
+        wrong = [word for word in self.descriptions if len(word.split()) != 1]
+        if wrong:
+            raise InputError(f"a flag meaning is one word, without blanks: {wrong}")
 
     def bit(self, meaning: str) -> int:
         """Return the mask of one meaning, or raise with the known ones."""
@@ -62,15 +83,37 @@ class FlagTable:
             Meaning to where it holds.
         shape : tuple of int
             Shape of the result; the booleans are broadcast to it.
+
+        Raises
+        ------
+        InputError
+            If a meaning is unknown or its array is not boolean (NaN is not "no").
         """
         flags = np.zeros(shape, "int32")
         for meaning, where in raised.items():
-            flags |= np.where(where, self.bit(meaning), 0).astype("int32")
+            holds = np.asarray(where)
+            if holds.size and holds.dtype != bool:
+                raise InputError(
+                    f"flag {meaning!r} needs True or False, got {holds.dtype} values: "
+                    "compare first, and say what a missing value means"
+                )
+            flags |= np.where(holds, self.bit(meaning), 0).astype("int32")
         return flags
 
 
 def flag_masks(flag: xr.DataArray) -> dict[str, int]:
-    """Return meaning -> mask as written in a flag variable's attributes."""
+    """Return meaning -> mask as written in a flag variable's attributes.
+
+    Raises
+    ------
+    InputError
+        If the variable has no flag attributes or does not hold integers.
+    """
+    if flag.dtype.kind not in "iu":
+        raise InputError(
+            f"the flags {flag.name} are stored as {flag.dtype}, not as integers: "
+            "a join or a reindexing filled gaps with NaN; fill them with 0 there"
+        )
     try:
         meanings = str(flag.attrs["flag_meanings"]).split()
         masks = np.atleast_1d(flag.attrs["flag_masks"])
@@ -107,17 +150,54 @@ def is_flagged(flag: xr.DataArray, *meanings: str) -> xr.DataArray:
         raise InputError(
             f"no flag {sorted(unknown)} in {flag.name}; it has {', '.join(known)}"
         )
-    mask = sum(known[meaning] for meaning in meanings or known)
-    return (flag & mask) != 0
+    mask = sum(known[meaning] for meaning in set(meanings or known))
+    return ((flag & mask) != 0).drop_attrs()
 
 
 def add_flag(flag: xr.DataArray, meaning: str, where: xr.DataArray) -> xr.DataArray:
-    """Return the flag variable with one more meaning raised where `where` holds."""
+    """Return the flag variable with one more meaning raised where `where` holds.
+
+    Parameters
+    ----------
+    flag : xarray.DataArray
+        Integer variable with CF flag attributes; not changed.
+    meaning : str
+        Word of ``flag_meanings``.
+    where : xarray.DataArray of bool
+        On dimensions and coordinates of `flag`.
+
+    Returns
+    -------
+    xarray.DataArray of int32
+        Same dimensions, coordinates and attributes as `flag`.
+
+    Raises
+    ------
+    InputError
+        If `flag` has no such meaning, `where` is not boolean or does not fit.
+    """
     known = flag_masks(flag)
     if meaning not in known:
         raise InputError(f"no flag {meaning!r} in {flag.name}; it has {list(known)}")
-    raised = (flag | xr.where(where, known[meaning], 0)).astype("int32")
-    raised.attrs, raised.name = flag.attrs, flag.name
+    if where.dtype != bool:
+        raise InputError(
+            f"flag {meaning!r} needs True or False, got {where.dtype} values: "
+            "compare first, and say what a missing value means"
+        )
+    if not set(where.dims) <= set(flag.dims):
+        raise InputError(
+            f"flag {meaning!r} has the dimensions {list(where.dims)}, "
+            f"{flag.name} only {list(flag.dims)}"
+        )
+    try:
+        xr.align(flag, where, join="exact")
+    except ValueError as error:
+        raise InputError(
+            f"flag {meaning!r} and {flag.name} do not have the same coordinates: "
+            "reindex one to the other, so that no row is lost"
+        ) from error
+    raised = (flag | where * known[meaning]).astype("int32").transpose(*flag.dims)
+    raised.attrs, raised.name = dict(flag.attrs), flag.name
     return raised
 
 

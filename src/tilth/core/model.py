@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from tilth import __version__
@@ -52,12 +53,19 @@ def require_text(data: xr.DataArray) -> None:
             f"the identifier {data.name} is stored as {data.dtype}: numbers lose "
             "trailing zeros ('5.10' becomes 5.1); read the column as text"
         )
+    kind = pd.api.types.infer_dtype(np.ravel(data.values), skipna=False)
+    if kind not in ("string", "empty"):
+        raise InputError(
+            f"the identifier {data.name} holds {kind} values beside text: read the "
+            "column as text and give every row an identifier"
+        )
 
 
 def require_increasing(values: np.ndarray, name: str) -> None:
     """Raise unless the values rise strictly, naming the first that does not."""
-    steps = np.diff(values)
-    wrong = np.flatnonzero(~(steps > steps.dtype.type(0)))
+    values = np.asarray(values)
+    # Compared, not subtracted: differences of unsigned integers wrap around.
+    wrong = np.flatnonzero(~(values[1:] > values[:-1]))
     if wrong.size:
         i = int(wrong[0]) + 1
         raise InputError(
@@ -83,7 +91,8 @@ def stamp(
     step : str
         What was done, with its settings, in one line.
     sources : iterable of path
-        Files the step read; their checksums go into ``source_sha256``.
+        Files the step read; ``name: checksum`` of each becomes a line of
+        ``source_sha256``, after those of earlier steps.
 
     Returns
     -------
@@ -98,7 +107,8 @@ def stamp(
     stamped.attrs["history"] = f"{before}\n{line}" if before else line
     stamped.attrs["tilth_version"] = __version__
     stamped.attrs["Conventions"] = "CF-1.11"
-    checksums = [f"{Path(p).name}:{file_checksum(p)}" for p in sources]
-    if checksums:
-        stamped.attrs["source_sha256"] = " ".join(checksums)
+    known = dataset.attrs.get("source_sha256", "").splitlines()
+    added = [f"{Path(path).name}: {file_checksum(path)}" for path in sources]
+    if known or added:
+        stamped.attrs["source_sha256"] = "\n".join(dict.fromkeys([*known, *added]))
     return stamped

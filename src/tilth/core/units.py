@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,27 @@ import xarray as xr
 from tilth.core.errors import UnitsError
 
 # UDUNITS writes powers as bare integers after a letter: "umol m-2 s-1".
-_POWER = re.compile(r"(?<=[A-Za-zµΩ%])([-+]?\d+)(?![\w.])")
-_PRODUCT = re.compile(r"(?<=[\w%])[ .·](?=[A-Za-zµ%])")
+_POWER = re.compile(r"(?<=[A-Za-zµμΩ%])([-+]?\d+)(?!\w|\.\d)")
+_PRODUCT = re.compile(r"(?<=[\w%)])[ .·](?=[A-Za-zµμ%(])")
+# A scale in front, as CF allows: "1e-3", "0.001 kg", "1 s-1", "1/s".
+_FACTOR = re.compile(r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?=$|[ */.])[ *.]*(.*)")
 _SPELLINGS = {
     "%": "percent",
     "degrees_C": "degC",
     "degree_C": "degC",
+    "deg_C": "degC",
+    "degreeC": "degC",
+    "degrees_Celsius": "degC",
     "celsius": "degC",
     "Celsius": "degC",
-    "degreeC": "degC",
+    "Kelvin": "kelvin",
     "degrees_north": "degree",
+    "degree_north": "degree",
     "degrees_east": "degree",
-    "lux": "lx",
+    "degree_east": "degree",
+    "ppmv": "ppm",
+    "ppbv": "ppb",
+    "unitless": "dimensionless",
 }
 
 
@@ -31,14 +41,15 @@ _SPELLINGS = {
 def registry() -> Any:
     """Return the pint registry every conversion goes through.
 
-    Adds to pint's SI units the ones of trace-gas work: ``ppm`` and ``ppb`` are
-    mole fractions, 1e-6 and 1e-9 mol mol-1.
+    Adds to pint's SI units the ones of trace-gas work: ``ppm``, ``ppb`` and ``ppt``
+    are mole fractions, 1e-6, 1e-9 and 1e-12 mol mol-1. Factors are decimals of
+    28 digits, so that 0 degC is 32 degF and not 31.99999999999994. Pint refuses to
+    multiply a quantity that has an offset (20 degC times 2 m); in a compound unit
+    such as "degC m-1" the degree is a difference.
     """
     import pint
 
-    units = pint.UnitRegistry(
-        preprocessors=[_from_udunits], autoconvert_offset_to_baseunit=True
-    )
+    units: Any = pint.UnitRegistry(preprocessors=[_from_udunits], non_int_type=Decimal)
     units.define("ppb = 1e-9")
     units.define("ppt = 1e-12")
     return units
@@ -46,14 +57,14 @@ def registry() -> Any:
 
 def _from_udunits(text: str) -> str:
     """Rewrite a UDUNITS string ("umol m-2 s-1") in pint's grammar."""
-    text = " ".join(_SPELLINGS.get(word, word) for word in text.strip().split())
+    text = " ".join(_SPELLINGS.get(word, word) for word in text.split())
     if not text or text == "1":
         return "dimensionless"
     return _PRODUCT.sub(" * ", _POWER.sub(r"**\1", text))
 
 
 def parse_units(text: str) -> Any:
-    """Parse a UDUNITS string.
+    """Parse a UDUNITS string without a scale in front.
 
     Parameters
     ----------
@@ -75,8 +86,24 @@ def parse_units(text: str) -> Any:
     >>> parse_units("umol m-2 s-1") == parse_units("µmol/m2/s")
     True
     """
+    factor, unit = _parse_scaled(text)
+    if factor != 1:
+        raise UnitsError(
+            f"the units {text!r} carry a scale of {float(factor):g}: "
+            "convert the data to a plain unit first"
+        )
+    return unit
+
+
+def _parse_scaled(text: str) -> tuple[Decimal, Any]:
+    """Return scale and unit of a UDUNITS string: "1e-3 kg" is 1/1000 and kg."""
+    # Left to pint, "1e-3" would be one elementary charge to the power of -3.
+    number = _FACTOR.fullmatch(text.strip())
+    factor, rest = (Decimal(number[1]), number[2]) if number else (Decimal(1), text)
+    if rest.startswith("/"):
+        rest = f"1{rest}"
     try:
-        return registry().parse_units(text)
+        return factor, registry().parse_units(rest)
     except Exception as error:
         raise UnitsError(
             f"cannot read the units {text!r}: write them in UDUNITS spelling, "
@@ -84,7 +111,9 @@ def parse_units(text: str) -> Any:
         ) from error
 
 
-def convert_values(values: Any, source: str, target: str) -> Any:
+def convert_values(
+    values: Any, source: str, target: str, *, difference: bool = False
+) -> Any:
     """Convert plain numbers or arrays between two units.
 
     Parameters
@@ -93,23 +122,32 @@ def convert_values(values: Any, source: str, target: str) -> Any:
         Numbers in units `source`.
     source, target : str
         Units in UDUNITS spelling.
+    difference : bool, default False
+        The numbers are differences, such as a standard error: 5 degC are then
+        5 K and not 278.15 K.
 
     Returns
     -------
-    same type as `values`, as float
-        The numbers in units `target`.
+    float or array
+        The numbers in units `target`; the very same object where the units agree.
 
     Raises
     ------
     UnitsError
-        If the two units do not have the same dimension.
+        If a unit is unknown or the two do not have the same dimension.
 
     Examples
     --------
     >>> convert_values(20.0, "degC", "K")
     293.15
+    >>> convert_values(20.0, "degC", "K", difference=True)
+    20.0
     """
     scale, offset = _linear_map(source, target)
+    if isinstance(values, (list, tuple)):
+        values = np.asarray(values, float)
+    if difference:
+        offset = 0.0
     if scale == 1.0 and offset == 0.0:
         return values
     return values * scale + offset
@@ -119,19 +157,18 @@ def convert_values(values: Any, source: str, target: str) -> Any:
 def _linear_map(source: str, target: str) -> tuple[float, float]:
     """Return ``scale, offset`` such that target = source * scale + offset."""
     units = registry()
-    a, b = parse_units(source), parse_units(target)
-    if a == b:
-        return 1.0, 0.0
+    (factor, a), (divisor, b) = _parse_scaled(source), _parse_scaled(target)
     try:
-        zero, one, many = (
-            float(units.Quantity(x, a).to(b).magnitude) for x in (0.0, 1.0, 1e3)
+        # A logarithmic unit (dB) is not linear: pint fails on it with decimals.
+        zero, one = (
+            units.Quantity(x * factor, a).to(b).magnitude / divisor
+            for x in (Decimal(0), Decimal(1))
         )
     except Exception as error:
         raise UnitsError(
             f"cannot convert {source!r} to {target!r}: not the same kind of quantity"
         ) from error
-    # A unit with an offset (degC) needs both ends; a plain one must stay exact.
-    return (one, 0.0) if zero == 0.0 else (round((many - zero) / 1e3, 12), zero)
+    return float(one - zero), float(zero)
 
 
 def convert(data: xr.DataArray, units: str) -> xr.DataArray:
@@ -140,7 +177,8 @@ def convert(data: xr.DataArray, units: str) -> xr.DataArray:
     Parameters
     ----------
     data : xarray.DataArray
-        Must carry a ``units`` attribute.
+        Must carry a ``units`` attribute. Where ``units_metadata`` is "temperature:
+        difference" (CF 1.11, section 3.1.2) no offset is added.
     units : str
         Units wanted, in UDUNITS spelling.
 
@@ -165,9 +203,11 @@ def convert(data: xr.DataArray, units: str) -> xr.DataArray:
         scale, offset = _linear_map(str(have), units)
     except UnitsError as error:
         raise UnitsError(f"{name}: {error}") from error
+    if data.attrs.get("units_metadata") == "temperature: difference":
+        offset = 0.0
     if (scale, offset) == (1.0, 0.0):
         converted = data.copy(deep=False)
     else:
-        converted = data * np.float64(scale) + np.float64(offset)
+        converted = data * scale + offset
     converted.attrs = {**data.attrs, "units": units}
     return converted
