@@ -61,7 +61,9 @@ def vapour_mole_fraction(relative_humidity, temperature, pressure):
     same type as the input
         Water vapour in mol per mol of moist air.
     """
-    return relative_humidity / 100.0 * saturation_vapour_pressure(temperature) / pressure
+    return (
+        relative_humidity / 100.0 * saturation_vapour_pressure(temperature) / pressure
+    )
 
 
 def dry_mole_fraction(wet, water_vapour):
@@ -222,9 +224,7 @@ def water_vapour(closures: xr.Dataset) -> xr.DataArray | None:
     if not {"relative_humidity", "pressure", "temperature"} <= set(closures.variables):
         return None
     thermometer = (
-        "humidity_temperature"
-        if "humidity_temperature" in closures
-        else "temperature"
+        "humidity_temperature" if "humidity_temperature" in closures else "temperature"
     )
     return vapour_mole_fraction(
         convert(closures["relative_humidity"], "%"),
@@ -258,4 +258,3 @@ def water_dilution_slope(concentration, vapour_slope, water_vapour=0.0):
     -0.00225
     """
     return -concentration / (1.0 - water_vapour) * vapour_slope
-

@@ -128,8 +128,8 @@ def make_closures(
     dataset = xr.Dataset(coords={"closure": np.array(identifiers, dtype=object)})
     for name, series in samples.items():
         padded = np.full(shape, np.nan)
-        for row, values in zip(padded, series, strict=True):
-            row[: len(values)] = values
+        for i, one in enumerate(series):
+            padded[i, : len(one)] = one
         dataset[name] = (("closure", "sample"), padded)
     for name, values in (per_closure or {}).items():
         dataset[name] = ("closure", np.asarray(values, float))
@@ -141,12 +141,13 @@ def make_closures(
         stamps = pd.DatetimeIndex(pd.to_datetime(list(time))).as_unit("ns")
         dataset = dataset.assign_coords(time=("closure", stamps))
         dataset["time"].attrs["long_name"] = "time of closing, UTC"
-    values = np.zeros(shape[0], "int32") if flags is None else np.asarray(flags)
-    dataset["closure_flag"] = ("closure", values.astype("int32"), CLOSURE_FLAGS.attrs())
-    for name in dataset.data_vars:
-        dataset[name].attrs.update(variable_attrs(str(name), (basis or {}).get(name)))
+    raised = np.zeros(shape[0], "int32") if flags is None else np.asarray(flags)
+    dataset["closure_flag"] = ("closure", raised.astype("int32"), CLOSURE_FLAGS.attrs())
+    for variable in dataset.data_vars:
+        name = str(variable)
+        dataset[name].attrs.update(variable_attrs(name, (basis or {}).get(name)))
         if units and name in units:
-            dataset[name].attrs["units"] = units[str(name)]
+            dataset[name].attrs["units"] = units[name]
     return dataset
 
 
@@ -155,7 +156,10 @@ def variable_attrs(name: str, basis: str | None = None) -> dict[str, str]:
     if name in GASES:
         species, units = GASES[name]
         if name == "h2o":
-            return {"units": units, "standard_name": "mole_fraction_of_water_vapor_in_air"}
+            return {
+                "units": units,
+                "standard_name": "mole_fraction_of_water_vapor_in_air",
+            }
         prefix = "mole" if basis == "wet" else "dry_atmosphere_mole"
         suffix = "_in_air" if basis == "wet" else ""
         return {

@@ -20,6 +20,7 @@ from tilth.chambers.exponential import (
     fit_exponential,
 )
 from tilth.chambers.flags import FLUX_FLAGS
+from tilth.stats.regression import huber_line
 
 #: What the kernel returns for each closure, in this order.
 COLUMNS = (
@@ -290,7 +291,9 @@ def fit_closure(
         flags |= _KAPPA
         limit = max(kappa_max, k_low * 1.0001)
     if limit < k_high or (nonnegative and c0 + s0 / k < 0.0):
-        k, c0, s0, rss, held = fit_exponential(t, c, n, k_low, limit, nonnegative, g, dg)
+        k, c0, s0, rss, held = fit_exponential(
+            t, c, n, k_low, limit, nonnegative, g, dg
+        )
     j = _HM
     row[j], row[j + 2], row[j + 3], row[j + 4], row[j + 5] = s0, c0, c0 + s0 / k, k, rss
     for i in range(n):
@@ -416,3 +419,39 @@ def fit_closures(
             correlated, rows[i], work,
         )  # fmt: skip
     return rows, flags
+
+
+_huber_line = njit(nogil=True)(huber_line)
+
+
+@njit(nogil=True)
+def _robust_rows(time, value):
+    slope = np.full(time.shape[0], np.nan)
+    error = np.full(time.shape[0], np.nan)
+    for i in range(time.shape[0]):
+        ok = np.isfinite(time[i]) & np.isfinite(value[i])
+        if ok.sum() < 3:
+            continue
+        t, c = time[i][ok], value[i][ok]
+        if t.max() > t.min():
+            line = _huber_line(t, c)
+            if line.converged:
+                slope[i], error[i] = line.slope, line.slope_se
+    return slope, error
+
+
+def fit_robust(time, value):
+    """Huber's line through each row.
+
+    Parameters
+    ----------
+    time, value : (closures, samples) arrays
+        Padded with NaN.
+
+    Returns
+    -------
+    slope, slope_se : (closures,) arrays
+        NaN where fewer than three points or no convergence; see
+        `tilth.stats.regression.huber_line`.
+    """
+    return _robust_rows(np.ascontiguousarray(time), np.ascontiguousarray(value))

@@ -1,0 +1,111 @@
+"""Which curve's flux is given, and why: every choice leaves its reason."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilth.chambers.flags import FLUX_FLAGS
+
+#: Curves of a closed chamber, by the name they carry in the results.
+MODELS = ("none", "linear", "hm", "licor", "robust", "quadratic", "ndfe", "zhao")
+
+#: Rules of choice; the name of a model is a rule too.
+RULES = {
+    "aicc": "exponential where AICc prefers it and its curvature is believable",
+    "kappa_max": "exponential where k <= kappa-max, else robust line or line",
+}
+
+#: Why a model was chosen, as stored in ``model_reason``.
+REASONS = {
+    "no_fit": "no curve could be fitted",
+    "by_setting": "the model was asked for by name",
+    "aicc": "the exponential has the lower AICc",
+    "aicc_not_lower": "the exponential is not better than the line by AICc",
+    "no_curvature": "the best exponential is the straight line",
+    "kappa_above_max": "curvature stronger than the precision can support",
+    "g_factor": "curved and linear flux differ more than the g-factor limit",
+    "too_few_points": "fewer than five points cannot support a curve",
+    "kappa_supported": "curvature within kappa-max",
+    "no_error": "the exponential has no finite standard error",
+}
+
+_REASON = {name: i for i, name in enumerate(REASONS)}
+
+
+def choose(rule, fitted, slopes, aicc, g_factor, g_limit, flags, n):
+    """Choose a model for each closure.
+
+    Parameters
+    ----------
+    rule : str
+        One of `RULES`, or the name of a fitted model.
+    fitted : tuple of str
+        Models at hand.
+    slopes : dict of str to pair of (closures,) arrays
+        Slope and standard error of each.
+    aicc : dict of str to (closures,) array
+        AICc of ``linear`` and ``hm``.
+    g_factor : (closures,) array
+        Slope of the exponential over that of the line.
+    g_limit : float
+        Largest |g-factor| believed, and its inverse the smallest.
+    flags : (closures,) array of int
+        ``flux_flag`` so far.
+    n : (closures,) array
+        Points fitted.
+
+    Returns
+    -------
+    model, reason : (closures,) arrays of int
+        Positions in `MODELS` and `REASONS`.
+    """
+    line = _MODEL["robust"] if _uses_robust(rule, fitted) else _MODEL["linear"]
+    model = np.full(len(n), line)
+    reason = np.full(len(n), _REASON["by_setting"])
+    raised = {
+        word: (flags & FLUX_FLAGS.bit(word)) != 0
+        for word in ("no_curvature", "k_above_kappa_max")
+    }
+    if rule in _MODEL:
+        model[:] = _MODEL[rule]
+    else:
+        model[:] = _MODEL["hm"]
+        if rule == "aicc":
+            reason[:] = _REASON["aicc"]
+            # From the weakest objection to the strongest: the last one is kept.
+            objections = [
+                ("aicc_not_lower", ~(aicc["hm"] < aicc["linear"])),
+                (
+                    "g_factor",
+                    (np.abs(g_factor) > g_limit) | (g_factor < 1.0 / g_limit),
+                ),
+            ]
+        else:
+            reason[:] = _REASON["kappa_supported"]
+            objections = [("no_error", ~np.isfinite(slopes["hm"][1]))]
+        objections += [
+            ("kappa_above_max", raised["k_above_kappa_max"]),
+            ("no_curvature", raised["no_curvature"]),
+            ("too_few_points", n < (5 if rule == "aicc" else 4)),
+        ]
+        for word, holds in objections:
+            model[holds] = line
+            reason[holds] = _REASON[word]
+    # A robust line that did not converge leaves the plain one.
+    lost = (model == _MODEL["robust"]) & ~np.isfinite(_slope(slopes, "robust", n))
+    model[lost] = _MODEL["linear"]
+    for name in fitted:
+        failed = (model == _MODEL[name]) & ~np.isfinite(slopes[name][0])
+        model[failed], reason[failed] = 0, _REASON["no_fit"]
+    return model, reason
+
+
+_MODEL = {name: i for i, name in enumerate(MODELS)}
+
+
+def _uses_robust(rule, fitted) -> bool:
+    return rule == "kappa_max" and "robust" in fitted
+
+
+def _slope(slopes, name, n):
+    return slopes[name][0] if name in slopes else np.full(len(n), np.nan)
