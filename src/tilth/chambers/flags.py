@@ -23,6 +23,9 @@ CLOSURE_FLAGS = FlagTable(
         "clogged_pot": "soil surface blocked: chamber closed, no flux, high soil CO2",
         "low_flux": "flux below the threshold of the plain rule",
         "outlier": "flux far outside its neighbours in time",
+        "summary_mismatch": "records do not agree with the instrument's own summary",
+        "altered": "the file was changed after the instrument wrote it",
+        "instrument_warning": "the instrument itself doubts the closure",
     }
 )
 
