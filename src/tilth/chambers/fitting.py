@@ -79,8 +79,10 @@ _LINEAR, _HM, _LICOR = (
     _INDEX["licor_slope"],
 )
 
-#: Share of records out of order above which a closure is not fitted at all.
-_MAX_DISORDER = 0.1
+#: Share of backward records, and of stamps that repeat the one before, above which
+#: the clock is not believed and the closure not fitted. Readings at 1.3 Hz stamped in
+#: whole seconds repeat a fifth of them. Of fewer than ten points, none may repeat.
+_MAX_DROPPED, _MAX_REPEATED = 0.1, 0.3
 
 #: Fewer points than this are fitted, but raise ``few_points``.
 _FEW_LIMIT = 10
@@ -120,20 +122,30 @@ def residual_summary(c, n, residual, parameters):
     """
     mae = 0.0
     fresh = 0
+    mean = 0.0
+    for i in range(n):
+        mae += abs(residual[i])
+        if i == 0 or c[i] != c[i - 1]:
+            fresh += 1
+            mean += residual[i]
+    # Held readings lag the line, so the fresh ones lie off it by a constant.
+    mean /= fresh
+    level = 0.0
     squares = 0.0
     products = 0.0
     last = 0.0
     for i in range(n):
-        mae += abs(residual[i])
+        level += c[i] * c[i]
         if i > 0 and c[i] == c[i - 1]:
             continue
-        if fresh > 0:
-            products += residual[i] * last
-        squares += residual[i] * residual[i]
-        last = residual[i]
-        fresh += 1
+        centred = residual[i] - mean
+        if i > 0:
+            products += centred * last
+        squares += centred * centred
+        last = centred
     rho = 0.0
-    if fresh > 2 * parameters + 2 and squares > 0.0:
+    # Residuals at the last digit of the readings are arithmetic, not noise.
+    if fresh > 2 * parameters + 2 and squares > 1e-24 * level:
         rho = products / squares
         rho = (rho + parameters / fresh) / (1.0 - 2.0 * parameters / fresh)
         rho = min(max(rho, 0.0), 0.99)
@@ -187,10 +199,15 @@ def initial_concentration(time, value, window):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _select(time, value, start, end, t, c):
-    """Copy the usable points of the window; count the missing and disordered."""
+    """Copy the usable points of the window; count what was wrong with the others.
+
+    Returns the number of points, of missing values, of stamps that repeat the one
+    before, and of records dropped because they go back in time.
+    """
     n = 0
     missing = 0
-    disorder = 0
+    repeated = 0
+    dropped = 0
     newest = -math.inf
     for i in range(time.size):
         if not (start <= time[i] <= end):
@@ -199,12 +216,16 @@ def _select(time, value, start, end, t, c):
             missing += 1
             continue
         if time[i] <= newest:
-            disorder += 1
-            continue
+            repeated += 1
+            # Two readings within a rounded second are two readings; one that goes
+            # back in time is not.
+            if time[i] < newest:
+                dropped += 1
+                continue
         newest = time[i]
         t[n], c[n] = time[i], value[i]
         n += 1
-    return n, missing, disorder
+    return n, missing, repeated, dropped
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -232,16 +253,20 @@ def fit_closure(
     """
     row[:] = math.nan
     t, c, g, dg, residual = work[0], work[1], work[2], work[3], work[4]
-    n, missing, disorder = _select(time, value, start, end, t, c)
+    n, missing, repeated, dropped = _select(time, value, start, end, t, c)
     flags = 0
     if missing > 0:
         flags |= _MISSING
-    if disorder > 0:
+    if repeated > 0:
         flags |= _DISORDER
     row[0] = n
     if n < 3:
         return flags | _TOO_FEW
-    if disorder > _MAX_DISORDER * n:
+    if (
+        dropped > _MAX_DROPPED * n
+        or repeated > _MAX_REPEATED * n
+        or (repeated > 0 and n < _FEW_LIMIT)
+    ):
         return flags | _REJECTED
     if n < _FEW_LIMIT:
         flags |= _FEW

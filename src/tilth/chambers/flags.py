@@ -26,6 +26,10 @@ CLOSURE_FLAGS = FlagTable(
         "summary_mismatch": "records do not agree with the instrument's own summary",
         "altered": "the file was changed after the instrument wrote it",
         "instrument_warning": "the instrument itself doubts the closure",
+        "open_or_clogged": "no exchange, and nothing tells stuck open from clogged",
+        "light_unknown": "no valid light reading: whether it was night is not known",
+        "implausible_light": "light below zero (an error code) or above 150 klux",
+        "implausible_soil_co2": "soil CO2 not above zero or at the sensor limit",
     }
 )
 
@@ -45,7 +49,7 @@ FLUX_FLAGS = FlagTable(
         "autocorrelated": "residuals are correlated: standard error inflated",
         "few_points": "fewer than ten points: the standard errors are rough",
         "missing_values": "some points in the window are missing",
-        "repeated_times": "some records were out of order or repeated, not used",
+        "repeated_times": "time stamps repeat or go back; backward ones are not used",
         "asymptote_at_zero": "the best curve tends below zero: held at zero",
         "closure_rejected": "the closure is damaged: no flux is given",
     }

@@ -53,7 +53,8 @@ class FluxSettings:
     fit_end : float, optional
         Seconds after closing at which the fit ends; overrides ``fit_end``.
     precision : float, optional
-        Standard deviation of one reading, in the unit of the gas. Sets the
+        Standard deviation of one reading, in the unit of `GASES`: umol mol-1 for
+        CO2, nmol mol-1 for CH4 and N2O, mmol mol-1 for H2O. Sets the
         detection limit and kappa-max (k <= |slope| / precision; Hueppi 2018 with
         goFlux's detection limit). Without it the limit follows from the scatter
         of each closure, and k is bounded by the length of the closure only.

@@ -1,0 +1,92 @@
+"""The amount of air, its vapour, and the sensor's view of it."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from tilth.chambers import air
+from tilth.chambers.closures import make_closures
+from tilth.core.errors import InputError
+
+
+def wet_closures(**extra):
+    samples = {
+        "elapsed": [np.array([0.0, 3.0, 6.0])],
+        "co2": [np.array([450.0, 450.0, 450.0])],
+        "h2o": [np.array([10.0, 12.0, 14.0])],
+    }
+    samples.update(extra)
+    return make_closures(["a"], samples, basis={"co2": "wet"})
+
+
+def test_amount_of_air_in_a_pot_chamber_is_six_and_a_half_moles():
+    # chambers.md 2.4: 0.165 m, 972 hPa, 20 degC, w 0.015 -> 6.48 mol m-2.
+    amount = air.air_moles_per_area(0.165, 1.0, 97200.0, 20.0, 0.015)
+    assert amount == pytest.approx(6.48, abs=0.005)
+
+
+def test_amount_agrees_with_the_firmware_formula_in_its_own_units():
+    # LI-8100A eq. 4-12 in cm3, cm2, kPa, mmol mol-1.
+    v, s, p, t, w = 8020.9, 317.8, 98.3, 7.6, 6.148
+    firmware = 10.0 * v * p * (1 - w / 1000) / (8.314 * s * (t + 273.15))
+    ours = air.air_moles_per_area(v * 1e-6, s * 1e-4, p * 1e3, t, w * 1e-3, 8.314)
+    assert ours == pytest.approx(firmware, rel=1e-12)
+
+
+def test_the_two_gas_constants_in_use_differ_by_six_parts_in_a_hundred_thousand():
+    a = air.air_moles_per_area(0.165, 1.0, 97200.0, 20.0)
+    b = air.air_moles_per_area(0.165, 1.0, 97200.0, 20.0, r_gas=8.314)
+    assert b / a - 1 == pytest.approx(5.6e-5, abs=1e-6)
+
+
+def test_rising_vapour_makes_a_constant_wet_gas_seem_to_fall():
+    # chambers.md 2.1: dw/dt 5e-6 s-1 at 450 ppm is 0.0023 ppm/s.
+    assert air.water_dilution_slope(450.0, 5e-6) == pytest.approx(-0.00225, abs=1e-5)
+    dried = air.to_dry(wet_closures(), "co2")["co2"].values[0]
+    assert np.all(np.diff(dried) > 0)
+    assert dried == pytest.approx(450.0 / (1 - np.array([0.010, 0.012, 0.014])))
+
+
+def test_drying_a_dry_gas_is_refused_as_a_double_correction():
+    dried = air.to_dry(wet_closures(), "co2")
+    with pytest.raises(InputError, match="twice"):
+        air.to_dry(dried, "co2")
+
+
+def test_a_gas_that_does_not_tell_its_basis_is_refused():
+    closures = wet_closures()
+    del closures["co2"].attrs["basis"]
+    with pytest.raises(InputError, match="dry or a wet"):
+        air.to_dry(closures, "co2")
+
+
+def test_a_wet_gas_without_any_humidity_is_refused():
+    with pytest.raises(InputError, match="relative_humidity"):
+        air.to_dry(wet_closures().drop_vars("h2o"), "co2")
+
+
+def test_vapour_uses_the_thermometer_of_the_humidity_sensor():
+    # An SCD30 runs 1-2 K warm: with the air thermometer its RH tells 10 % too little.
+    closures = wet_closures(
+        relative_humidity=[np.full(3, 50.0)],
+        pressure=[np.full(3, 97200.0)],
+        temperature=[np.full(3, 20.0)],
+    ).drop_vars("h2o")
+    by_air = air.water_vapour(closures)
+    closures["humidity_temperature"] = xr.full_like(closures["temperature"], 21.5)
+    closures["humidity_temperature"].attrs["units"] = "degC"
+    by_sensor = air.water_vapour(closures)
+    assert float((by_sensor / by_air).mean()) == pytest.approx(1.097, abs=0.002)
+
+
+def test_saturation_pressure_meets_the_triple_and_the_boiling_neighbourhood():
+    assert air.saturation_vapour_pressure(0.0) == pytest.approx(611.2)
+    # WMO (2018) table: 20 degC 2338.8 Pa, 40 degC 7381.4 Pa, within 0.3 %.
+    assert air.saturation_vapour_pressure(20.0) == pytest.approx(2338.8, rel=3e-3)
+    assert air.saturation_vapour_pressure(40.0) == pytest.approx(7381.4, rel=3e-3)
+
+
+def test_a_sensor_left_at_standard_pressure_reads_four_percent_low_at_970_hpa():
+    assert air.pressure_compensated(400.0, 97000.0) / 400.0 == pytest.approx(
+        1.0446, abs=1e-4
+    )
