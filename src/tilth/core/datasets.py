@@ -306,6 +306,13 @@ def _download(dataset: DatasetInfo, file: DataFile, path: Path) -> None:
     import pooch
 
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(
+            f"cannot make the cache folder {path.parent} ({error.strerror}): set "
+            "TILTH_CACHE to a folder you own"
+        ) from error
+    try:
         with _quiet(pooch.get_logger()):
             pooch.retrieve(
                 file.url,
@@ -319,10 +326,6 @@ def _download(dataset: DatasetInfo, file: DataFile, path: Path) -> None:
             f"{file.path} of {dataset.name} came from {file.url} with another SHA-256 "
             f"than the registered {file.sha256}, and was not kept: it was damaged on "
             "the way (try again) or has changed there (report it)"
-        ) from error
-    except PermissionError as error:
-        raise DatasetError(
-            f"cannot write to {path.parent}: set TILTH_CACHE to a folder you own"
         ) from error
     except OSError as error:  # of requests too: no connection, timeout, HTTP status
         raise DatasetError(

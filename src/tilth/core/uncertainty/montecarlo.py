@@ -180,6 +180,8 @@ def _common_shape(
     shape: tuple[int, ...] | None,
 ) -> tuple[int, ...]:
     """Return the shape of the elements, or raise if the arguments do not fit it."""
+    for level in {"cycle", "common"} & set(groups or {}):
+        raise InputError(f"level {level!r} takes no groups: name yours otherwise")
     shapes = {f"groups[{level!r}]": np.shape(g) for level, g in (groups or {}).items()}
     for name, x in inputs.items():
         shapes[name] = np.broadcast_shapes(np.shape(x.value), np.shape(x.sd))
@@ -198,13 +200,11 @@ def _group_numbers(
     level: str, shape: tuple[int, ...], groups: Mapping[str, Any] | None
 ) -> np.ndarray:
     """Return the number of the group of each element, counted from zero."""
-    labels = (groups or {}).get(level)
-    if level in ("cycle", "common"):
-        if labels is not None:
-            raise InputError(f"level {level!r} takes no groups: name yours otherwise")
-        if level == "common":
-            return np.zeros(shape, int)
+    if level == "common":
+        return np.zeros(shape, int)
+    if level == "cycle":
         return np.arange(math.prod(shape)).reshape(shape)
+    labels = (groups or {}).get(level)
     if labels is None:
         raise InputError(
             f"which elements share the error of level {level!r}? Give "
