@@ -1,0 +1,68 @@
+"""The studies there are: a table of names, read without importing any of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tilth.core.errors import InputError
+
+if TYPE_CHECKING:
+    from tilth.studies.result import StudyResult
+
+
+@dataclass(frozen=True)
+class Study:
+    """A registered study.
+
+    Parameters
+    ----------
+    name : str
+        Identifier on the command line and name of its folder.
+    title : str
+        What it asks, in one line.
+    target : str
+        ``module:function``; the function is called as ``run(full=bool)`` and returns
+        a `tilth.studies.result.StudyResult`. It shows its own progress with
+        `tilth.core.progress.track`.
+    """
+
+    name: str
+    title: str
+    target: str
+
+    def load(self) -> Callable[..., StudyResult]:
+        """Import the study's module and return its function."""
+        module, _, function = self.target.partition(":")
+        return getattr(importlib.import_module(module), function)
+
+
+#: Name -> study, in the order of the report. A new study is one more row here.
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        Study(
+            "fluxmeters_2023",
+            "Fifty robotic CO2 flux chambers over a season of enhanced weathering",
+            "tilth.studies.fluxmeters_2023:run",
+        ),
+    )
+}
+
+
+def find_study(name: str) -> Study:
+    """Return the study of that name.
+
+    Raises
+    ------
+    InputError
+        If there is none; the text lists those there are.
+    """
+    try:
+        return STUDIES[name]
+    except KeyError:
+        raise InputError(
+            f"no study {name!r}; there are: {', '.join(STUDIES)}"
+        ) from None
