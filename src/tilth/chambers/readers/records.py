@@ -55,6 +55,7 @@ _CLOSURE_FLAG = {
     "bad_value": "bad_rows",
     "duplicate_time": "duplicate_times",
     "backward_time": "non_monotonic_time",
+    "instrument_diagnostic": "instrument_warning",
     "implausible_temperature": "implausible_temperature",
     "implausible_pressure": "implausible_pressure",
     "implausible_humidity": "implausible_humidity",
