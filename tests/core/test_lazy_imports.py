@@ -47,6 +47,16 @@ assert tilth.core.constants.ZERO_CELSIUS == 273.15
         tilth.core.nothing  # noqa: B018
 
 
+def test_data_already_in_the_units_asked_for_are_not_parsed():
+    program = """
+import sys
+from tilth.core.units import convert_values
+assert convert_values(972.0, "hPa", "hPa") == 972.0
+assert "pint" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_a_missing_library_is_answered_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'tilth\[plot\]'"):

@@ -156,6 +156,8 @@ def convert_values(
 @functools.lru_cache(maxsize=512)
 def _linear_map(source: str, target: str) -> tuple[float, float]:
     """Return ``scale, offset`` such that target = source * scale + offset."""
+    if source == target:
+        return 1.0, 0.0  # the usual case, spared the 0.5 s that pint takes to load
     units = registry()
     (factor, a), (divisor, b) = _parse_scaled(source), _parse_scaled(target)
     try:
