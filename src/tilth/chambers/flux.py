@@ -195,6 +195,7 @@ def fluxes(
         if name in closures.coords:
             result = result.assign_coords({name: closures[name]})
     result["closure_flag"] = closures["closure_flag"]
+    result["dead_band"], result["fit_end"] = inputs[2], inputs[3]
     _describe(result, concentration.attrs["units"], flux_units, by_mass, settings)
     result.attrs = {k: v for k, v in closures.attrs.items() if k != "history"}
     if "history" in closures.attrs:
@@ -255,7 +256,8 @@ def _window(
     if setting is None and name in closures:
         return convert(closures[name], "s").fillna(default).astype(float)
     value = default if setting is None else float(setting)
-    return xr.full_like(closures["closure_flag"], value, dtype=float).rename(name)
+    bound = xr.full_like(closures["closure_flag"], value, dtype=float).rename(name)
+    return bound.drop_attrs()
 
 
 def _amount_of_air(
@@ -508,6 +510,8 @@ def corrected_aic(mean_square, n, parameters):
 
 
 _TEXTS: dict[str, str] = {
+    "dead_band": "time after closing at which the fit starts",
+    "fit_end": "time after closing at which the fit ends",
     "mdf": "minimum detectable flux",
     "g_factor": "flux of the curve over flux of the line",
     "kappa": "rate constant of the exponential",
@@ -561,7 +565,7 @@ def _describe(
             attrs["units"] = units
         elif name.startswith("kappa"):
             attrs["units"] = "s-1"
-        elif name == "t0_licor":
+        elif name in ("t0_licor", "dead_band", "fit_end"):
             attrs["units"] = "s"
         elif name == "amount":
             attrs["units"] = "m" if by_mass else "mol m-2"
