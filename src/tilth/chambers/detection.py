@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 
 from tilth.core.errors import InputError
@@ -58,11 +60,9 @@ def minimum_detectable_flux(precision, spread, amount, confidence=0.95):
     >>> round(float(minimum_detectable_flux(10.0, spread, 6.48)), 2)
     0.31
     """
-    from scipy.stats import norm
-
     if not 0.0 < confidence < 1.0:
         raise InputError(f"confidence must lie between 0 and 1, got {confidence}")
-    z = norm.ppf(0.5 + confidence / 2.0)
+    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
     return z * precision / spread * amount
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from tilth.chambers.fitting import (
     COLUMNS,
     INITIAL_WINDOW,
     fit_closures,
-    fit_robust,
     initial_concentration,
 )
 from tilth.chambers.flags import FLUX_FLAGS
@@ -383,8 +383,6 @@ def _flux_block(
     time, value, start, end, rejected, amount, *, settings: FluxSettings, check_amount
 ):
     """Fluxes of one block of closures: (closures, samples) -> (closures, results)."""
-    from scipy.stats import norm
-
     time, value = np.ascontiguousarray(time), np.ascontiguousarray(value)
     amount = np.broadcast_to(amount, time.shape[:1])
     start, end, rejected = (
@@ -421,7 +419,7 @@ def _flux_block(
         g_factor = fit["hm_slope"] / fit["linear_slope"]
         rmse = {m: np.sqrt(fit[f"{m}_rss"] / n) for m in ("linear", "hm", "licor")}
         kappa_max = kappa_per_slope * np.abs(fit["linear_slope"])
-        z = norm.ppf(0.5 + settings.confidence / 2.0)
+        z = NormalDist().inv_cdf(0.5 + settings.confidence / 2.0)
         scatter = (
             fit["linear_slope_se"]
             if settings.precision is None
@@ -467,6 +465,9 @@ def _add_curves(slopes, time, value, start, end, usable, settings):
     c = np.where(np.isfinite(t), value, np.nan)
     for name in extra:
         if name == "robust":
+            # Imported here: scipy.stats behind it costs a second of every start.
+            from tilth.chambers.robust import fit_robust
+
             slopes[name] = fit_robust(t, c)
             continue
         fit = {"quadratic": fit_quadratic, "ndfe": fit_ndfe, "zhao": fit_zhao}[name]
