@@ -265,8 +265,8 @@ def test_half_of_the_hand_held_closures_on_a_mountain_are_found_and_little_else(
     start = field["start"].to_numpy().astype("datetime64[ns]")
     near = np.abs(found["start"].values[None] - start[:, None]).min(axis=1)
     seconds = near / np.timedelta64(1, "s")
-    # Transparent and dark closures by hand, breath in the air, no gaps between, and
-    # a third with hardly a flux: a hard case. Measured: 52 and 46 %, 13 strangers.
+    # Transparent and dark closures by hand, breath in the air, hardly an open chamber
+    # between: a hard case. Measured: 52 and 46 %, and 13 strangers.
     assert len(start) == 138
     assert (seconds <= 60).mean() >= 0.50
     assert (seconds <= 30).mean() >= 0.44

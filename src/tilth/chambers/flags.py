@@ -30,6 +30,7 @@ CLOSURE_FLAGS = FlagTable(
         "light_unknown": "no valid light reading: whether it was night is not known",
         "implausible_light": "light below zero (an error code) or above 150 klux",
         "implausible_soil_co2": "soil CO2 not above zero or at the sensor limit",
+        "inconsistent_geometry": "area, volume or dead-band differ within the closure",
     }
 )
 

@@ -66,7 +66,7 @@ _CLOSURE_FLAG = {
 #: temperature as in `CLOSURE_FLAGS`. Vapour: saturation at 49 degC and 1013 hPa. Gas:
 #: 20 % is twice the CO2 of the most active soils; the limit is there to catch
 #: columns read in the wrong unit (ppb as ppm), not strong fluxes.
-_PLAUSIBLE = {
+PLAUSIBLE = {
     "temperature": (-60.0, 55.0, "implausible_temperature"),
     "pressure": (30e3, 110e3, "implausible_pressure"),
     "h2o": (0.0, 120.0, "implausible_humidity"),
@@ -169,8 +169,8 @@ def make_record(
             )
         own = variable_attrs(name, series.basis)
         record[name] = ("time", values, {"units": series.units, **own})
-        if name in _PLAUSIBLE:
-            low, high, word = _PLAUSIBLE[name]
+        if name in PLAUSIBLE:
+            low, high, word = PLAUSIBLE[name]
             with np.errstate(invalid="ignore"):
                 outside = (values < low) | (values > high)
             raised[word] = raised.get(word, np.zeros(n, bool)) | outside
