@@ -17,7 +17,9 @@ from tilth.core.errors import InputError
 from tilth.core.typeset import (
     column_text,
     measurement_text,
+    prose_text,
     published_text,
+    rule_text,
     units_text,
 )
 
@@ -312,7 +314,8 @@ def build_page(
     )
     environment.filters["units"] = units_text
     environment.filters["published"] = published_text
-    environment.filters["bar"] = _bar_text
+    environment.filters["rule"] = rule_text
+    environment.filters["prose"] = prose_text
     environment.globals["measurement"] = measurement_text
     template = environment.get_template("page.html.j2")
     return template.render(
@@ -344,12 +347,6 @@ def write_page(path: str | os.PathLike[str], page: str) -> Path:
     finally:
         beside.unlink(missing_ok=True)
     return target
-
-
-def _bar_text(bar: str | None) -> str:
-    """Print a rule: ``<= 0.0051`` as ≤ 0.0051, ``0.74..0.82`` as 0.74–0.82."""
-    text = (bar or "").replace("<=", "≤").replace(">=", "≥").replace("==", "=")
-    return re.sub(r"\s*\.\.\s*", " … ", text).replace("-", "\u2212")
 
 
 def _require_file_name(name: str, what: str) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NOTHING = "–"
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_GASES = re.compile(r"\b(?:CO2|H2O|N2O|CH4|O2|N2)\b")
+_PLAIN_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _THIN_SPACE = "\u2009"
 _MINUS = "\u2212"
 _POWER = re.compile(r"(?<=[A-Za-zµΩ])([-+]?\d+)(?!\w)")
@@ -133,7 +136,44 @@ def published_text(value: float | str | None) -> str:
     """
     if value is None or isinstance(value, str):
         return value or NOTHING
-    return f"{value!r}".replace("-", _MINUS)
+    digits = repr(value)
+    if "e" in digits or "." not in digits:
+        return number_text(value)
+    return number_text(value, len(digits.partition(".")[2]))
+
+
+def rule_text(rule: str) -> str:
+    """Return a bar, or any rule with plain numbers in it, as it is printed.
+
+    Examples
+    --------
+    >>> rule_text("<= 0.0051"), rule_text("0.74..0.82"), rule_text("< 1e-9")
+    ('≤ 0.0051', '0.74 … 0.82', '< 1 × 10⁻⁹')
+    """
+    text = rule.replace("<=", "≤").replace(">=", "≥").replace("==", "=")
+    parts = [
+        _PLAIN_NUMBER.sub(lambda found: _given_text(found[0]), part.strip())
+        for part in text.split("..")
+    ]
+    return " … ".join(parts)
+
+
+def _given_text(digits: str) -> str:
+    """Print a number that is given as text."""
+    if digits.lstrip("+-").isdigit():
+        return number_text(int(digits))
+    return published_text(float(digits))
+
+
+def prose_text(text: str) -> str:
+    """Return a text with the gases in it written as chemists do.
+
+    Examples
+    --------
+    >>> prose_text("CO2 and H2O in CO2e")
+    'CO₂ and H₂O in CO2e'
+    """
+    return _GASES.sub(lambda gas: gas[0].translate(_SUBSCRIPT), text)
 
 
 def column_text(values: pd.Series, decimals: int | None = None) -> tuple[str, ...]:
