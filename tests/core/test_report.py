@@ -104,6 +104,11 @@ def a_section(**changes):
     return Section(**(parts | changes))
 
 
+def alone(section):
+    """The page of one section, as a study's own page."""
+    return build_page(section.title, [section])
+
+
 def test_a_page_asks_for_nothing_outside_itself():
     page = build_page("Report", [a_section(), a_section(anchor="other")])
     addresses = re.findall(r"""(?:src|href|action)\s*=\s*["']([^"']*)""", page)
@@ -145,8 +150,9 @@ def test_every_address_within_the_page_leads_somewhere_and_only_to_one_place():
 
 
 def test_headings_descend_without_a_gap():
-    for sections in ([a_section()], [a_section(), a_section(anchor="other")]):
-        page = Page(build_page("Report", sections))
+    section = a_section()
+    for sections in ([section], [section, a_section(anchor="other")]):
+        page = Page(build_page(section.title, sections))
         levels = [
             int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)
         ]
@@ -156,7 +162,7 @@ def test_headings_descend_without_a_gap():
 
 
 def test_a_metric_row_shows_ours_the_error_the_published_value_and_the_bar():
-    page = Page(build_page("Report", [a_section()]))
+    page = Page(alone(a_section()))
     cells = {a["data-label"]: text for a, text in page.all("td") if "data-label" in a}
     assert cells == {
         "Ours": "0.784",
@@ -173,13 +179,13 @@ def test_a_metric_row_shows_ours_the_error_the_published_value_and_the_bar():
     [(True, "✓ holds"), (False, "✗ does not hold"), (None, "no bar")],
 )
 def test_the_verdict_is_told_in_words_and_not_by_colour_alone(holds, words):
-    page = Page(build_page("Report", [a_section(metrics=[Row(holds=holds)])]))
+    page = Page(alone(a_section(metrics=[Row(holds=holds)])))
     cells = {a["data-label"]: text for a, text in page.all("td") if "data-label" in a}
     assert cells["Verdict"] == words
 
 
 def test_numbers_stand_on_the_right_and_text_on_the_left():
-    page = Page(build_page("Report", [a_section(metrics=[])]))
+    page = Page(alone(a_section(metrics=[])))
     assert [text for a, text in page.all("td") if a.get("class") == "number"] == [
         "46.1",
         "–",
@@ -204,6 +210,15 @@ def test_the_overview_counts_the_bars_of_every_part_and_names_the_failed_one():
     assert page.all("div", role="note")[0][1] == "ValueError: no sheet"
 
 
+def test_a_report_of_one_study_names_it_and_a_page_of_a_study_does_not_twice():
+    section = a_section(title="The study")
+    of_many = Page(build_page("Report", [section]))
+    assert [text for _, text in of_many.all("h2")] == ["The study"]
+    own = Page(build_page("The study", [section]))
+    assert [text for _, text in own.all("h1")] == ["The study"]
+    assert "The study" not in [text for _, text in own.all("h2")]
+
+
 def test_text_of_a_study_cannot_become_markup():
     nasty = '<img src=x onerror=alert(1)> & "q"'
     section = a_section(
@@ -222,7 +237,7 @@ def test_text_of_a_study_cannot_become_markup():
 def test_a_long_table_is_cut_on_the_page_and_whole_in_its_file():
     frame = pd.DataFrame({"hour": np.arange(ROWS_SHOWN + 60)})
     table = Table("hours", frame, "All hours.", units={"hour": "h"})
-    page = build_page("Report", [a_section(metrics=[], tables=[table])])
+    page = alone(a_section(metrics=[], tables=[table]))
     assert f"First {ROWS_SHOWN} of {ROWS_SHOWN + 60} rows." in page
     assert len(Page(page).all("td")) == ROWS_SHOWN
     lines = table.to_csv().splitlines()
@@ -232,14 +247,12 @@ def test_a_long_table_is_cut_on_the_page_and_whole_in_its_file():
 
 def test_an_empty_table_still_shows_its_columns():
     frame = pd.DataFrame({"flux": np.array([], float), "pot": np.array([], object)})
-    page = Page(
-        build_page("Report", [a_section(metrics=[], tables=[Table("t", frame, "")])])
-    )
+    page = Page(alone(a_section(metrics=[], tables=[Table("t", frame, "")])))
     assert [text for _, text in page.all("th", scope="col")] == ["flux", "pot"]
 
 
 def test_without_a_folder_the_page_links_to_no_file():
-    page = Page(build_page("Report", [a_section(folder="")]))
+    page = Page(alone(a_section(folder="")))
     assert [a["href"] for a, _ in page.all("a")] == ["#content"]
 
 

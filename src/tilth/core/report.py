@@ -292,7 +292,8 @@ def build_page(
     title : str
         Title of the page.
     sections : sequence of Section
-        In order; several give an overview table on top.
+        In order, under an overview table; a single one of the page's own title is
+        the page.
     subtitle : str, optional
         One sentence under the title.
     facts : mapping of str to str, optional

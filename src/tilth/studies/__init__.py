@@ -1,1 +1,1 @@
-"""TODO."""
+"""Claims that anyone can re-run: inputs, method, numbers beside the published ones."""

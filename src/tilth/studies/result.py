@@ -195,11 +195,6 @@ class StudyResult:
                     f"the study {self.title!r} has {what} of the same name: {twice}"
                 )
 
-    @property
-    def missed(self) -> list[Metric]:
-        """The metrics whose bar does not hold."""
-        return [metric for metric in self.metrics if metric.holds is False]
-
 
 def _plain(value: Any) -> Any:
     """Turn a NumPy scalar into Python's own number, which JSON can hold."""
