@@ -26,6 +26,7 @@ CLOSURE_FLAGS = FlagTable(
         "summary_mismatch": "records do not agree with the instrument's own summary",
         "altered": "the file was changed after the instrument wrote it",
         "instrument_warning": "the instrument itself doubts the closure",
+        "unknown_time": "the time of closing is not known",
         "open_or_clogged": "no exchange, and nothing tells stuck open from clogged",
         "light_unknown": "no valid light reading: whether it was night is not known",
         "implausible_light": "light below zero (an error code) or above 150 klux",
