@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tilth.core.errors import InputError
-from tilth.stats import bland_altman, concordance, within_fraction
+from tilth.stats import bland_altman, concordance, median_ratio, within_fraction
 
 # Peak expiratory flow, l/min, two meters (Bland & Altman 1986, table 1).
 WRIGHT = "494 395 516 434 476 557 413 442 650 433 417 656 267 478 178 423 427"
@@ -89,3 +89,21 @@ def test_unpaired_or_too_few_measurements_are_refused():
         within_fraction([1, 2, np.nan], [1, 2, 3])
     with pytest.raises(InputError, match="variation"):
         concordance([1, 1, 1, 1], [1, 2, 3, 4])
+
+
+def test_median_ratio_interval_covers_and_is_exact_for_few_pairs():
+    generator = np.random.default_rng(2)
+    hits = []
+    for _ in range(1000):
+        ratios = np.exp(generator.normal(0.2, 0.5, 40))
+        result = median_ratio(ratios, np.ones(40))
+        hits.append(result.lower <= np.exp(0.2) <= result.upper)
+    assert 0.94 <= np.mean(hits) <= 0.985
+    # Ten values: ranks 2 and 9 hold the median with 97.9 % (Conover 1999).
+    few = median_ratio(np.arange(1.0, 11.0), np.ones(10))
+    assert (few.lower, few.upper) == (2.0, 9.0)
+
+
+def test_a_ratio_needs_positive_references():
+    with pytest.raises(InputError, match="3 positive values"):
+        median_ratio([1, 2, 3, 4], [-1, -1, 1, 1])

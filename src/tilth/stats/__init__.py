@@ -26,6 +26,8 @@ _CONTENTS = {
     "Concordance": "agreement",
     "within_fraction": "agreement",
     "Fraction": "agreement",
+    "median_ratio": "agreement",
+    "MedianRatio": "agreement",
     "holm": "multiple",
     "compare_levels": "comparisons",
     "mixed_model": "mixed",

@@ -100,6 +100,27 @@ class Fraction:
     n: int
 
 
+@dataclass(frozen=True)
+class MedianRatio:
+    """Median of the ratios value over reference.
+
+    Parameters
+    ----------
+    ratio, lower, upper : float
+        Median and its limits, from the order of the ratios alone.
+    level : float
+        Probability of the interval.
+    n : int
+        Pairs with a positive reference.
+    """
+
+    ratio: float
+    lower: float
+    upper: float
+    level: float
+    n: int
+
+
 def bland_altman(
     values: npt.ArrayLike, reference: npt.ArrayLike, *, level: float = 0.95
 ) -> BlandAltman:
@@ -273,6 +294,50 @@ def within_fraction(
         tolerance,
         level,
         a.size,
+    )
+
+
+def median_ratio(
+    values: npt.ArrayLike, reference: npt.ArrayLike, *, level: float = 0.95
+) -> MedianRatio:
+    """Median of value over reference, with the interval of the sign test.
+
+    Parameters
+    ----------
+    values, reference : array_like
+        Same shape and units; pairs with a missing value, or a reference that is not
+        positive, are left out.
+    level : float, optional
+        Probability of the interval, at least; with fewer than six pairs it is the
+        whole range.
+
+    Returns
+    -------
+    MedianRatio
+        Median ratio and limits.
+
+    Raises
+    ------
+    InputError
+        If fewer than three pairs with a positive reference are left.
+
+    References
+    ----------
+    Conover (1999), Practical Nonparametric Statistics, section 3.2.
+    """
+    a, b = _paired(values, reference)
+    ratios = np.sort(a[b > 0] / b[b > 0])
+    n = ratios.size
+    if n < 3:
+        raise InputError(f"a ratio needs 3 positive values of the reference, got {n}")
+    # Ratios below the rank have probability up to (1 - level)/2 of a fair coin.
+    rank = max(int(stats.binom.ppf((1.0 - level) / 2.0, n, 0.5)) - 1, 0)
+    return MedianRatio(
+        float(np.median(ratios)),
+        float(ratios[rank]),
+        float(ratios[n - 1 - rank]),
+        level,
+        n,
     )
 
 
