@@ -368,7 +368,8 @@ def test_filters_raise_bits_and_change_nothing_else():
     assert (flagged["closure_flag"].values & 1).all()
     assert raised(flagged, "open_or_clogged").tolist() == [True, False]
     assert raised(flagged, "daylight").tolist() == [False, True]
-    assert flagged.drop_vars("closure_flag").equals(closures.drop_vars("closure_flag"))
+    others = closures.drop_vars("closure_flag")
+    assert flagged.drop_vars("closure_flag").equals(others)
 
 
 def test_a_closure_without_a_single_reading_passes_through():
@@ -394,3 +395,25 @@ def test_limits_are_the_users():
     for limits, found in ((strict, False), (loose, True)):
         flagged = flag_no_exchange(closures, closure_signs(closures, limits), limits)
         assert raised(flagged, *LID).tolist() == [found]
+
+
+def test_other_gases_and_mass_concentrations_are_range_checked_too():
+    closures = by_hand(rise=[20, 20])
+    other = closures.rename(co2="n2o")
+    other["n2o"].attrs = {"units": "mg m-3"}
+    other["n2o"].values[1, 3] = -0.2
+    flagged = flag_closures(other)
+    found = raised(flagged, "implausible_concentration")
+    assert found.tolist() == [False, True]
+    assert not raised(flagged, *LID).any()
+
+
+def test_a_humidity_given_once_per_closure_proves_nothing():
+    closures = by_hand(rise=[0.0, 20.0], wetting=0)
+    closures["h2o"] = ("closure", [14.0, 14.0], {"units": "mmol mol-1"})
+    flagged = flag_no_exchange(closures, closure_signs(closures))
+    assert not raised(flagged, *LID).any()
+
+
+def test_what_was_done_is_written_down():
+    assert "flag_closures" in flag_closures(by_hand()).attrs["history"]

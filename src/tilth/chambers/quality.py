@@ -16,8 +16,8 @@ from tilth.chambers.air import saturation_vapour_pressure, water_vapour
 from tilth.chambers.soilgas import CLOGGED_SOIL_CO2
 from tilth.core.errors import InputError
 from tilth.core.flags import flag_masks
-from tilth.core.model import require_variables
-from tilth.core.units import convert
+from tilth.core.model import require_variables, stamp
+from tilth.core.units import convert, parse_units
 
 #: Light up to which it is night (Paessler et al. 2024), lux.
 NIGHT_LIGHT = 10.0
@@ -78,8 +78,8 @@ def flag_closures(closures: xr.Dataset, limits: Limits | None = None) -> xr.Data
     Parameters
     ----------
     closures : xarray.Dataset
-        A closures dataset with ``co2``. Without ``light`` the night filter is left
-        out, without ``device`` and ``time`` the tests of the lid.
+        A closures dataset. Without ``light`` the night filter is left out, without
+        ``co2`` as a mole fraction, ``device`` and ``time`` the tests of the lid.
     limits : Limits, optional
         Of the physical tests.
 
@@ -91,11 +91,13 @@ def flag_closures(closures: xr.Dataset, limits: Limits | None = None) -> xr.Data
     flagged = flag_implausible(closures)
     if "light" in closures:
         flagged = flag_daylight(flagged)
-    if {"device", "time"} <= set(closures.variables):
+    if {"co2", "device", "time"} <= set(closures.variables) and _is_mole_fraction(
+        closures["co2"]
+    ):
         signs = closure_signs(closures, limits)
         flagged = flag_no_exchange(flagged, signs, limits)
         flagged = flag_stuck_closed(flagged, signs, limits)
-    return flagged
+    return stamp(flagged, f"chambers.flag_closures {limits or Limits()}")
 
 
 def flag_daylight(closures: xr.Dataset, limit: float = NIGHT_LIGHT) -> xr.Dataset:
@@ -140,10 +142,9 @@ def flag_implausible(closures: xr.Dataset) -> xr.Dataset:
     """Flag closures with a value no instrument can have measured.
 
     Checks every column that is there, in its units: temperature, pressure,
-    relative humidity, water vapour (against saturation), light, every gas (a mole
-    fraction above zero; CO2 below the sensor limit of 40,000 umol mol-1) and soil
-    CO2. A column in the wrong units, such as a pressure of 972 "Pa", is caught
-    this way too.
+    relative humidity, water vapour (against saturation), light, every gas (above
+    zero; CO2 below the sensor limit of 40,000 umol mol-1) and soil CO2. A column in
+    the wrong units, such as a pressure of 972 "Pa", is caught this way too.
 
     Parameters
     ----------
@@ -174,8 +175,10 @@ def flag_implausible(closures: xr.Dataset) -> xr.Dataset:
         flagged = _raise(flagged, "implausible_humidity", _any(wrong))
     for gas in ("co2", "ch4", "n2o"):
         if gas in closures:
-            highest = _CO2_SENSOR_LIMIT if gas == "co2" else 1e6
-            values = convert(closures[gas], "umol mol-1")
+            values, highest = closures[gas], np.inf
+            if _is_mole_fraction(values):
+                values = convert(values, "umol mol-1")
+                highest = _CO2_SENSOR_LIMIT if gas == "co2" else 1e6
             wrong = (values <= 0) | (values >= highest)
             flagged = _raise(flagged, "implausible_concentration", _any(wrong))
     if "soil_co2" in closures:
@@ -221,9 +224,10 @@ def closure_signs(closures: xr.Dataset, limits: Limits | None = None) -> xr.Data
     pace, pace_se = _slope(t, co2, t >= limits.settle)
     water = water_vapour(closures)
     wetting = wetting_se = np.full(len(pace), np.nan)
-    if water is not None:
-        moist = 1e3 * (water if water.ndim == 2 else water.expand_dims("sample", 1))
-        wetting, wetting_se = _slope(t, np.broadcast_to(moist.values, t.shape), t >= 0)
+    # One humidity per closure says nothing of a change.
+    if water is not None and "sample" in water.dims:
+        moist = 1e3 * water.transpose("closure", "sample").values
+        wetting, wetting_se = _slope(t, moist, t >= 0)
     led = np.any(t < 0, axis=1, keepdims=True)
     early = np.where(led, t <= 0, (t >= 0) & (t <= 10))
     start = _row_median(co2, early)
@@ -412,6 +416,11 @@ def _no_change(signs: xr.Dataset, name: str, limit: float) -> np.ndarray:
     """Return where a change is below its limit or within its own noise."""
     noise = 2.0 * signs[f"{name}_se"].values
     return np.abs(signs[name].values) < np.maximum(limit, noise)
+
+
+def _is_mole_fraction(gas: xr.DataArray) -> bool:
+    """Return whether it is no mass concentration."""
+    return bool(parse_units(str(gas.attrs.get("units", "1"))).dimensionless)
 
 
 def _any(where: xr.DataArray) -> np.ndarray:
