@@ -197,6 +197,15 @@ def test_noise_alone_holds_no_closure():
     assert sum(counts) <= 1
 
 
+def test_a_record_without_closures_is_cut_into_none():
+    rng = np.random.default_rng(0)
+    t = np.arange(0, 3600, 3.0)
+    record = record_of(t, 430 + rng.normal(0, 1, len(t)))
+    found = detect_closures(record)
+    assert found.sizes["closure"] == 0
+    assert cut_closures(record, found["start"], found["end"]).sizes["closure"] == 0
+
+
 def test_uptake_is_found_only_where_it_is_looked_for():
     record, start, flux = fleet_day(2.0)
     record["co2"] = 860 - record["co2"]

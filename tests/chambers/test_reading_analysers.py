@@ -194,6 +194,14 @@ def test_a_bad_spectral_fit_is_flagged(tmp_path):
     assert flagged.values.tolist() == [True, False]
 
 
+def test_a_trailing_comma_and_a_repeated_header_are_no_damage(tmp_path):
+    file = lgr_file(tmp_path / "gga.txt", [lgr_row("28/09/2022 12:05:00.068") + ","])
+    file.write_text(file.read_text().replace("RD0_us_sd", "   RD0_us"))
+    record = read_lgr(file, timezone="UTC")
+    assert record.sizes["time"] == 1
+    assert record.attrs["bad_rows"] == 0
+
+
 def test_an_ambiguous_date_is_refused_and_the_error_shows_both_readings(tmp_path):
     file = lgr_file(tmp_path / "gga.txt", [lgr_row("03/04/2022 12:05:00.068")])
     with pytest.raises(InputError, match=r"03 April 2022.*04 March 2022.*day_first"):

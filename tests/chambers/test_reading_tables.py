@@ -264,6 +264,29 @@ def test_errors_teach_what_is_wrong_and_the_way_out(tmp_path):
         read_table(file, {"time": "closure", "CO2_ppm": CO2})
 
 
+def test_times_that_state_their_own_offset_need_no_zone(tmp_path):
+    file = write(
+        tmp_path / "a.csv",
+        "t,c\n2024-07-01T12:00:00+02:00,400\n2024-07-01T10:00:03Z,401\n",
+    )
+    record = read_table(file, {"t": "time", "c": CO2})
+    seconds = (record["time"].values - np.datetime64("2024-07-01T10:00")).astype(int)
+    assert (seconds / 1e9).tolist() == [0, 3]
+
+
+def test_a_table_in_latin_1_with_a_degree_sign_is_read(tmp_path):
+    (tmp_path / "a.csv").write_bytes(
+        "t;T (°C);c\n2024-01-01;20,5;400\n".encode("latin-1")
+    )
+    columns = {
+        "t": "time",
+        "T (°C)": {"variable": "temperature", "units": "degC"},
+        "c": CO2,
+    }
+    record = read_table(tmp_path / "a.csv", columns, timezone="UTC", decimal=",")
+    assert record["temperature"].item() == 20.5
+
+
 def test_a_date_that_is_not_iso_is_not_guessed(tmp_path):
     file = write(tmp_path / "a.csv", "t,c\n03/04/2024 05:06,400\n")
     with pytest.raises(InputError, match="state its format"):

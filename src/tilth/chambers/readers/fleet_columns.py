@@ -14,6 +14,7 @@ import pandas as pd
 
 from tilth.chambers.readers.textfile import read_lines, recognise
 from tilth.core.errors import InputError
+from tilth.core.optional import load
 
 #: The unique key of a row: variant (and replica), date and hour, as text.
 KEY = re.compile(
@@ -102,8 +103,7 @@ def find_columns(path: str | os.PathLike[str]) -> FleetColumns:
 
 def _sheets(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Return the cells of every sheet of a workbook."""
-    import openpyxl
-
+    openpyxl = load("openpyxl", "chambers")
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         sheets = {}

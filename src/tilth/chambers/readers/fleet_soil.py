@@ -15,6 +15,7 @@ from tilth.chambers.readers.textfile import recognise
 from tilth.core.errors import InputError
 from tilth.core.flags import FlagTable
 from tilth.core.model import stamp
+from tilth.core.optional import load
 
 #: Raised per daily value (``soil_co2_flag``).
 SOIL_CO2_FLAGS = FlagTable(
@@ -132,6 +133,7 @@ def _long_table(
     name = Path(path).name
     kind = recognise(path).name
     if kind == "excel":
+        load("openpyxl", "chambers")
         frame = pd.read_excel(path, dtype=object)
         frame = frame.rename(columns={c: str(c).strip() for c in frame.columns})
         pots = [column for column in frame.columns if _LABEL.match(column)]

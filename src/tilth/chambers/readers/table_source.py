@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import gzip
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from tilth.chambers.readers.clock import to_utc
 from tilth.chambers.readers.table_map import TIMES, Column, canonical_units
 from tilth.chambers.readers.textfile import recognise
 from tilth.core.errors import InputError
+from tilth.core.optional import load
 from tilth.core.units import convert_values
 
 #: Cells that mean "missing" in every file.
@@ -38,6 +40,10 @@ _SECONDS = {
     "d": 86400.0,
     "day": 86400.0,
 }
+
+
+#: A time that states its own offset: "...T12:00:00Z", "...T12:00:00+02:00".
+_OFFSET = re.compile(r"\d{1,2}:\d{2}\S*?\s?(?:Z|[+-]\d{2}:?\d{2})$")
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,12 @@ def read_columns(
         values = raw[name]
         if column.variable in TIMES:
             clock, wrong = _clock(name, values, column)
+            if clock.tz is None:
+                times[column.variable] = to_utc(clock, timezone)
+            else:  # the cells state their own offset from UTC
+                clock = clock.tz_convert(None)
+                times[column.variable] = clock
             clocks[column.variable] = clock
-            times[column.variable] = to_utc(clock, timezone)
         elif column.units is None:
             texts[column.variable], wrong = (
                 _text(name, values),
@@ -146,15 +156,17 @@ def _from_csv(
     preamble: int,
 ) -> tuple[dict[str, Any], int]:
     """Read columns of delimited text: numbers as numbers if all of them are."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow
-
+    pa, arrow = load("pyarrow", "chambers"), load("pyarrow.csv", "chambers")
     path = Path(path)
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", errors="replace") as stream:
+    with opener(path, "rb") as stream:
         for _ in range(preamble):
             stream.readline()
-        header = stream.readline()
+        raw = stream.readline()
+    try:
+        header, encodings = raw.decode("utf-8-sig"), ("utf8", "latin1")
+    except UnicodeDecodeError:
+        header, encodings = raw.decode("latin-1"), ("latin1",)
     if separator is None:
         separator = max(";\t,|", key=header.count)
     if separator == decimal:
@@ -196,7 +208,7 @@ def _from_csv(
             best[name] = pa.timestamp("ns")
         elif column.units is not None:
             best[name] = pa.float64()
-    for types, encoding in ((best, "utf8"), (text, "utf8"), (text, "latin1")):
+    for encoding, types in itertools.product(encodings, (best, text)):
         try:
             table = read(types, encoding)
         except pa.ArrowInvalid as error:
@@ -228,8 +240,7 @@ def _from_arrow(column: Any) -> Any:
 
 def _from_parquet(path: str | os.PathLike[str], names: Sequence[str]) -> dict[str, Any]:
     """Read columns of a Parquet file."""
-    import pyarrow.parquet as parquet
-
+    parquet = load("pyarrow.parquet", "chambers")
     have = parquet.read_schema(path).names
     _require_columns(names, have, Path(path).name)
     table = parquet.read_table(path, columns=list(names))
@@ -240,6 +251,7 @@ def _from_excel(
     path: str | os.PathLike[str], names: Sequence[str], sheet: str | int, preamble: int
 ) -> dict[str, Any]:
     """Read columns of one sheet, cells as they are stored."""
+    load("openpyxl", "chambers")
     try:
         frame = pd.read_excel(
             path, sheet_name=sheet, header=preamble, dtype=object, na_values=[]
@@ -292,7 +304,7 @@ def _number(
 def _clock(
     name: str, values: Any, column: Column
 ) -> tuple[pd.DatetimeIndex, np.ndarray]:
-    """Return a clock without zone, and where a cell is no time."""
+    """Return a clock, in UTC only if the cells say so, and where one is no time."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         return pd.DatetimeIndex(values).as_unit("ns"), np.zeros(len(values), bool)
     if column.units is not None:
@@ -305,7 +317,13 @@ def _clock(
             "example units: 'seconds since 1970-01-01' or (Excel) 'days since "
             "1899-12-30'"
         )
-    stamps = pd.to_datetime(cells, format=column.format or "ISO8601", errors="coerce")
+    first = str(cells.dropna().iloc[0]) if cells.notna().any() else ""
+    stamps = pd.to_datetime(
+        cells,
+        format=column.format or "ISO8601",
+        errors="coerce",
+        utc=bool(_OFFSET.search(first)),
+    )
     wrong = (stamps.isna() & cells.notna()).to_numpy()
     if wrong.any() and wrong.sum() == cells.notna().sum():
         how = f"the format {column.format!r}" if column.format else "ISO 8601"
@@ -313,8 +331,7 @@ def _clock(
             f"the time column {name!r} holds {cells[wrong].iloc[0]!r}, which is not "
             f"{how}: state its format, for example format: '%d.%m.%Y %H:%M:%S'"
         )
-    index = pd.DatetimeIndex(stamps)
-    return (index.tz_localize(None) if index.tz is not None else index), wrong
+    return pd.DatetimeIndex(stamps).as_unit("ns"), wrong
 
 
 def _since(name: str, number: np.ndarray, units: str) -> pd.DatetimeIndex:

@@ -57,7 +57,7 @@ _SIGNS = (
     ),
     (
         r"^LI-8\d{3}\b|^Type\tEtime\t|^Observation #?:?\s*\d",
-        FileKind("81x", "a LI-COR LI-8100 .81x file", "read_81x"),
+        FileKind("81x", "a LI-COR LI-8100 .81x file", "read_licor_81x"),
     ),
     (
         r"\bBD:\s*\w{3}\s+\d|\bVC:\w+|\[(?:CH4|CO2|N2O|H2O)\]d?_ppm",
@@ -78,7 +78,7 @@ _SIGNS = (
     (r'^"?TOA5"?,', FileKind("toa5", "a Campbell logger TOA5 table", "read_table")),
     (
         r'^\s*\{[\s\S]*"datasets"',
-        FileKind("smartchamber", "a LI-COR Smart Chamber JSON", "read_smart_chamber"),
+        FileKind("smartchamber", "a LI-COR Smart Chamber JSON"),
     ),
     (r"^\s*[\[{]", FileKind("json", "a JSON file")),
     (r"^\s*<(?:\?xml|!DOCTYPE|html)", FileKind("xml", "an XML or HTML page")),
@@ -131,7 +131,7 @@ def _recognise_zip(path: Path) -> FileKind:
         if "xl/workbook.xml" in names:
             return FileKind("excel", "an Excel workbook", "read_table")
         if any(name.endswith("metadata.json") for name in names):
-            return FileKind("82z", "a LI-COR LI-8250 .82z archive", "read_82z")
+            return FileKind("82z", "a LI-COR LI-8250 .82z archive")
         if len(names) == 1:
             with archive.open(names[0]) as member:
                 return _recognise_text(member.read(8192).decode("utf-8", "replace"))
@@ -232,12 +232,18 @@ def parse_fields(
         sound = [line for line in lines if len(line.split()) == n]
     else:
         # One separator after the last field is some instruments' habit, not damage.
-        sound = [
-            line
+        trimmed = (
+            line.rstrip()[:-1]
+            if line.count(separator) == n and line.rstrip().endswith(separator)
+            else line
             for line in lines
-            if line.count(separator) - line.rstrip().endswith(separator) == n - 1
-            or line.count(separator) == n - 1
-        ]
+        )
+        sound = [line for line in trimmed if line.count(separator) == n - 1]
+    # Some headers repeat a name: the first is meant.
+    columns = [
+        name if name not in columns[:i] else f"{name} #{i}"
+        for i, name in enumerate(columns)
+    ]
     wanted = [name for name in columns if name in set(keep)]
     if not sound:
         empty = pd.DataFrame({name: pd.Series(dtype=float) for name in wanted})
