@@ -164,9 +164,9 @@ def _from_csv(
             stream.readline()
         raw = stream.readline()
     try:
-        header, encodings = raw.decode("utf-8-sig"), ("utf8", "latin1")
+        header, encodings = raw.decode("utf-8-sig"), ["utf8", "latin1"]
     except UnicodeDecodeError:
-        header, encodings = raw.decode("latin-1"), ("latin1",)
+        header, encodings = raw.decode("latin-1"), ["latin1"]
     if separator is None:
         separator = max(";\t,|", key=header.count)
     if separator == decimal:
