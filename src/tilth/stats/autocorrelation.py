@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from tilth.core.errors import InputError
 
@@ -223,13 +223,14 @@ def allan_deviation(
         second = total[2 * k :] - 2.0 * total[k:-k] + total[: -2 * k]
         variance[i] = np.mean(second**2) / (2.0 * k**2)
     freedom = _allan_freedom(y.size + 1, m, noise)
-    tail = (1.0 - level) / 2.0
+    half, tail = freedom / 2.0, (1.0 - level) / 2.0
     return pd.DataFrame(
         {
             "tau": m * float(interval),
             "deviation": np.sqrt(variance),
-            "lower": np.sqrt(variance * freedom / stats.chi2.ppf(1.0 - tail, freedom)),
-            "upper": np.sqrt(variance * freedom / stats.chi2.ppf(tail, freedom)),
+            # Quantiles of chi-square over its degrees of freedom.
+            "lower": np.sqrt(variance * half / special.gammaincinv(half, 1.0 - tail)),
+            "upper": np.sqrt(variance * half / special.gammaincinv(half, tail)),
             "degrees_of_freedom": freedom,
             "terms": y.size - 2 * m + 1,
         }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from tilth.core.errors import InputError
 
@@ -121,6 +121,6 @@ def york(
         float(slope_se),
         float(intercept_se),
         chi_square / (x.size - 2),
-        float(stats.chi2.sf(chi_square, x.size - 2)),
+        float(special.chdtrc(x.size - 2, chi_square)),
         x.size,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from tilth.core.errors import InputError
 
@@ -98,7 +98,7 @@ def with_interval(
     note: str = "",
 ) -> LineFit:
     """Complete a fit by its Student t interval (n - 2) and residual spread."""
-    half = stats.t.ppf((1.0 + level) / 2.0, x.size - 2) * slope_se
+    half = special.stdtrit(x.size - 2, (1.0 + level) / 2.0) * slope_se
     return LineFit(
         method,
         slope,

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from tilth.core.errors import InputError
 from tilth.stats.lines import (
@@ -111,8 +110,10 @@ def theil_sen(x: npt.ArrayLike, y: npt.ArrayLike, *, level: float = 0.95) -> Lin
     Theil (1950), Proc. K. Ned. Akad. Wet. 53. Sen (1968), J. Am. Stat. Assoc. 63,
     1379-1389.
     """
+    from scipy.stats import theilslopes  # a second's import, for this line only
+
     x, y = complete_pairs(x, y)
-    fit = stats.theilslopes(y, x, alpha=level)
+    fit = theilslopes(y, x, alpha=level)
     return LineFit(
         "Theil-Sen",
         float(fit.slope),
