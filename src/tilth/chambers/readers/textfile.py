@@ -78,7 +78,7 @@ _SIGNS = (
     (r'^"?TOA5"?,', FileKind("toa5", "a Campbell logger TOA5 table", "read_table")),
     (
         r'^\s*\{[\s\S]*"datasets"',
-        FileKind("smartchamber", "a LI-COR Smart Chamber JSON"),
+        FileKind("smartchamber", "a LI-COR Smart Chamber JSON", "read_smart_chamber"),
     ),
     (r"^\s*[\[{]", FileKind("json", "a JSON file")),
     (r"^\s*<(?:\?xml|!DOCTYPE|html)", FileKind("xml", "an XML or HTML page")),
@@ -131,7 +131,7 @@ def _recognise_zip(path: Path) -> FileKind:
         if "xl/workbook.xml" in names:
             return FileKind("excel", "an Excel workbook", "read_table")
         if any(name.endswith("metadata.json") for name in names):
-            return FileKind("82z", "a LI-COR LI-8250 .82z archive")
+            return FileKind("82z", "a LI-COR LI-8250 .82z archive", "read_licor_82z")
         if len(names) == 1:
             with archive.open(names[0]) as member:
                 return _recognise_text(member.read(8192).decode("utf-8", "replace"))
