@@ -68,6 +68,7 @@ def test_an_unknown_closure_and_a_wrong_ending_are_refused(pair, tmp_path):
 
 
 def test_a_pdf_holds_one_page_per_closure(pair, tmp_path):
-    path = plots.plot_closures(*pair, tmp_path / "pages.pdf")
+    path = tmp_path / "pages.pdf"
+    assert plots.plot_closures(*pair, path) == 3
     assert b"/Count 3" in path.read_bytes()
     assert [p.name for p in tmp_path.iterdir()] == ["pages.pdf"]

@@ -7,7 +7,7 @@ import xarray as xr
 
 from tilth.core.constants import MOLAR_GAS_CONSTANT, ZERO_CELSIUS
 from tilth.core.errors import InputError
-from tilth.core.units import convert
+from tilth.core.units import convert, parse_units
 
 #: Pressure an NDIR sensor assumes when no compensation is set, Pa.
 #: Sensirion SCD30 interface description: 1013.25 hPa by default.
@@ -211,6 +211,24 @@ def to_dry(closures: xr.Dataset, gas: str) -> xr.Dataset:
             "_in_air"
         )
     return dried
+
+
+def as_fitted(closures: xr.Dataset, gas: str) -> xr.Dataset:
+    """Return the closures with the gas on the basis its flux is computed on.
+
+    A wet mole fraction of a trace gas is dried; a dry one, water vapour itself and
+    a mass concentration stay as they are.
+    """
+    units = closures[gas].attrs.get("units")
+    if units is None:
+        raise InputError(
+            f"{gas} has no 'units' attribute: a flux needs it, for example "
+            f"{gas}.attrs['units'] = 'umol mol-1'"
+        )
+    mole_fraction = parse_units(str(units)).dimensionless
+    if gas == "h2o" or not mole_fraction or closures[gas].attrs.get("basis") == "dry":
+        return closures
+    return to_dry(closures, gas)
 
 
 def water_vapour(closures: xr.Dataset) -> xr.DataArray | None:

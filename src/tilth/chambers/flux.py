@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numba import njit
 
-from tilth.chambers.air import air_moles_per_area, to_dry, water_vapour
+from tilth.chambers.air import air_moles_per_area, as_fitted, water_vapour
 from tilth.chambers.closures import GASES, check_closures
 from tilth.chambers.curves import fit_ndfe, fit_quadratic, fit_zhao
 from tilth.chambers.fitting import (
@@ -29,7 +29,7 @@ from tilth.core.parallel import apply_kernel
 from tilth.core.units import convert, parse_units
 
 #: Closures with one of these flags get no flux: their numbers cannot be trusted.
-BLOCKING = ("truncated", "damaged_header", "no_data")
+BLOCKING = ("truncated", "damaged_header", "no_data", "summary_mismatch")
 
 #: Plausible moles of air per soil area, mol m-2: chambers 1 cm to 1.2 m high. A
 #: volume in cm3 or an area in cm2 taken for SI falls far outside.
@@ -164,7 +164,7 @@ def fluxes(
     """
     settings = settings or FluxSettings()
     check_closures(closures, gas)
-    closures = _dried(closures, gas)
+    closures = as_fitted(closures, gas)
     concentration, flux_units, by_mass = _in_flux_units(closures[gas], gas)
     amount = _amount_of_air(closures, gas, settings, by_mass)
 
@@ -213,31 +213,12 @@ def _labels(closures: xr.Dataset) -> list[str]:
     ]
 
 
-def _dried(closures: xr.Dataset, gas: str) -> xr.Dataset:
-    """Dry a wet mole fraction; a basis that is not told is an error for trace gases."""
-    if gas == "h2o" or not _is_mole_fraction(closures[gas]):
-        return closures
-    return (
-        closures if closures[gas].attrs.get("basis") == "dry" else to_dry(closures, gas)
-    )
-
-
-def _is_mole_fraction(concentration: xr.DataArray) -> bool:
-    units = concentration.attrs.get("units")
-    if units is None:
-        raise InputError(
-            f"{concentration.name} has no 'units' attribute: a flux needs it, for "
-            f"example {concentration.name}.attrs['units'] = 'umol mol-1'"
-        )
-    return bool(parse_units(str(units)).dimensionless)
-
-
 def _in_flux_units(
     concentration: xr.DataArray, gas: str
 ) -> tuple[xr.DataArray, str, bool]:
     """Return the concentration in its canonical unit, and the unit of its flux."""
     units = str(concentration.attrs.get("units"))
-    if not _is_mole_fraction(concentration):
+    if not parse_units(units).dimensionless:
         try:
             return convert(concentration, "mg m-3"), "mg m-2 s-1", True
         except InputError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -191,7 +191,7 @@ def plot_closures(
     fluxes: xr.Dataset,
     path: str | os.PathLike[str],
     gas: str = "co2",
-) -> Path:
+) -> int:
     """Write one page per closure to a PDF.
 
     Parameters
@@ -199,17 +199,39 @@ def plot_closures(
     closures, fluxes, gas
         As in `plot_closure`.
     path : path
-        Ends in ``.pdf``.
+        Ends in ``.pdf``; appears when it is complete.
 
     Returns
     -------
-    pathlib.Path
-        The file, complete.
+    int
+        Number of pages.
 
     Raises
     ------
     InputError
-        If the name does not end in ``.pdf``.
+        If the name does not end in ``.pdf`` or there is no closure.
+    """
+    return plot_pages([(closures, fluxes)], path, gas)
+
+
+def plot_pages(
+    pairs: Iterable[tuple[xr.Dataset, xr.Dataset]],
+    path: str | os.PathLike[str],
+    gas: str = "co2",
+) -> int:
+    """Write the pages of several closures datasets, one pair at a time, to one PDF.
+
+    Parameters
+    ----------
+    pairs : iterable of (closures, fluxes)
+        As in `plot_closure`.
+    path, gas
+        As in `plot_closures`.
+
+    Returns
+    -------
+    int
+        Number of pages.
     """
     from matplotlib.backends.backend_pdf import PdfPages
 
@@ -217,17 +239,17 @@ def plot_closures(
     if path.suffix != ".pdf":
         raise InputError(f"one page per closure goes into a .pdf, got {path.name!r}")
     unfinished = path.with_suffix(".pdf.part")
+    count = 0
     try:
         with PdfPages(unfinished) as pages:
-            for page in _pages(closures, fluxes, gas):
-                pages.savefig(page)
+            for closures, fluxes in pairs:
+                names = [str(name) for name in fluxes["closure"].values]
+                for name in track(names, "drawing", total=len(names)):
+                    pages.savefig(plot_closure(closures, fluxes, name, gas))
+                    count += 1
+        if not count:
+            raise InputError("there is no closure to draw")
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    return path
-
-
-def _pages(closures: xr.Dataset, fluxes: xr.Dataset, gas: str) -> Iterator[Figure]:
-    names = [str(name) for name in fluxes["closure"].values]
-    for name in track(names, "plotting", total=len(names)):
-        yield plot_closure(closures, fluxes, name, gas)
+    return count

@@ -1,0 +1,350 @@
+"""``tilth chambers``: fluxes from files, their pages, effects and agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def chambers() -> None:
+    """Compute gas fluxes from closed chambers, and what they show."""
+
+
+FILES = typer.Argument(help="Files of any known format, recognised by content.")
+GAS = typer.Option("co2", help="Gas: co2, ch4, n2o or h2o.")
+GEOMETRY = typer.Option(
+    None, metavar="YAML", help="Volume and area, where the files do not tell them."
+)
+COLUMNS = typer.Option(None, metavar="YAML", help="Map of the columns of a table.")
+TIMEZONE = typer.Option(
+    None, help="Zone of clocks that do not tell theirs: Europe/Berlin, +01:00."
+)
+CLOSURES = typer.Option(
+    None, metavar="CSV", help="Start and end (UTC) of each closure of a record."
+)
+DETECT = typer.Option(False, "--detect", help="Find the closures of a record.")
+PERIOD = typer.Option(None, help="Cycle length of an automatic chamber, s.")
+YEAR = typer.Option(None, help="Year, for instruments that do not write it.")
+DEAD_BAND = typer.Option(
+    None, help="Seconds after closing that are not fitted, or 'auto'."
+)
+FIT_END = typer.Option(None, help="Seconds after closing at which the fit ends.")
+PRECISION = typer.Option(
+    None, help="Standard deviation of one reading; sets detection limit and kappa-max."
+)
+SELECT = typer.Option(
+    "aicc", help="Choice of the curve: aicc, kappa_max, or the name of a model."
+)
+MODELS = typer.Option(
+    "", help="Further curves, comma-separated: robust,quadratic,ndfe,zhao."
+)
+R_GAS = typer.Option(
+    None, "--gas-constant", help="J mol-1 K-1; 8.314 repeats LI-COR's and goFlux's."
+)
+QUALITY = typer.Option(
+    True, help="Flag night, stuck and clogged chambers, implausible values."
+)
+
+
+@app.command()
+def flux(
+    files: list[Path] = FILES,
+    out: Path = typer.Option(
+        ..., metavar="FILE", help="Result: .nc, .csv or .parquet."
+    ),
+    gas: str = GAS,
+    geometry: Path | None = GEOMETRY,
+    columns: Path | None = COLUMNS,
+    timezone: str | None = TIMEZONE,
+    closures: Path | None = CLOSURES,
+    detect: bool = DETECT,
+    period: float | None = PERIOD,
+    year: int | None = YEAR,
+    dead_band: str | None = DEAD_BAND,
+    fit_end: float | None = FIT_END,
+    precision: float | None = PRECISION,
+    select: str = SELECT,
+    models: str = MODELS,
+    gas_constant: float | None = R_GAS,
+    quality: bool = QUALITY,
+) -> None:
+    """Compute the flux of every closure, with errors, limits and flags."""
+    from tilth.chambers.output import write_fluxes
+
+    made = _fluxes(locals())
+    tally = _Tally()
+    counts = write_fluxes((tally.see(fluxes) for _, fluxes in made), out)
+    typer.echo(
+        f"{counts['closures']} closures, {counts['fluxes']} fluxes: {out}", err=False
+    )
+    tally.show()
+
+
+@app.command()
+def plot(
+    files: list[Path] = FILES,
+    out: Path = typer.Option(
+        ..., metavar="PDF", help="One page per closure: fits, residuals, flags."
+    ),
+    gas: str = GAS,
+    geometry: Path | None = GEOMETRY,
+    columns: Path | None = COLUMNS,
+    timezone: str | None = TIMEZONE,
+    closures: Path | None = CLOSURES,
+    detect: bool = DETECT,
+    period: float | None = PERIOD,
+    year: int | None = YEAR,
+    dead_band: str | None = DEAD_BAND,
+    fit_end: float | None = FIT_END,
+    precision: float | None = PRECISION,
+    select: str = SELECT,
+    models: str = MODELS,
+    gas_constant: float | None = R_GAS,
+    quality: bool = QUALITY,
+) -> None:
+    """Draw every closure on a page: readings, curves, residuals, flags."""
+    from tilth.chambers.plots import plot_pages
+
+    count = plot_pages(_fluxes(locals()), out, gas)
+    typer.echo(f"{count} pages: {out}")
+
+
+@app.command()
+def effects(
+    file: Path = typer.Argument(help="Fluxes: .nc, .csv or .parquet."),
+    out: Path | None = typer.Option(None, metavar="CSV", help="Write the table here."),
+    method: str = typer.Option(
+        "paired", help="paired (hours), pots (Welch, Mann-Whitney) or mixed."
+    ),
+    control: str | None = typer.Option(
+        None, help="Control variant; by default x.0 of each table (paired only)."
+    ),
+    value: str = typer.Option("flux", help="Column of the flux."),
+    variant: str = typer.Option("variant", help="Column of the treatment."),
+    pot: str = typer.Option("pot", help="Column of the replicate."),
+) -> None:
+    """Compare treatments with their controls; the replicate is the pot."""
+    from tilth.chambers.effects import compare_pots, mixed_effects, paired_effects
+
+    table = _table(file).rename(columns={value: "flux", variant: "variant", pot: "pot"})
+    table = _without_flagged(table)
+    if method == "paired":
+        controls = None
+        if control is not None:
+            others = sorted(set(table["variant"]) - {control})
+            controls = dict.fromkeys(others, control)
+        result = paired_effects(table, controls)
+    elif method in ("pots", "mixed"):
+        if control is None:
+            from tilth.core.errors import InputError
+
+            raise InputError(f"--method {method} needs --control: the variant's name")
+        if method == "pots":
+            result = compare_pots(table, control)
+        else:
+            mixed = mixed_effects(table, control)
+            result = mixed.table
+            for note in mixed.notes:
+                typer.echo(f"note: {note}", err=True)
+    else:
+        from tilth.core.errors import InputError
+
+        raise InputError(f"no method {method!r}: paired, pots or mixed")
+    _show(result.reset_index(), out)
+
+
+@app.command()
+def compare(
+    file: Path = typer.Argument(help="Table of paired fluxes: .csv or .parquet."),
+    ours: str = typer.Option(..., help="Column of the fluxes to judge."),
+    reference: str = typer.Option(..., help="Column of the reference."),
+    tolerance: float = typer.Option(0.15, help="Half-width of the band, relative."),
+) -> None:
+    """Judge agreement with a reference instrument, in numbers and in words."""
+    from tilth.chambers.agreement import compare_with_reference
+    from tilth.core.errors import InputError
+
+    table = _table(file)
+    for name in (ours, reference):
+        if name not in table:
+            known = ", ".join(map(str, table))
+            raise InputError(f"{file.name} has no column {name!r}; it has {known}")
+    report = compare_with_reference(
+        table[ours].to_numpy(float),
+        table[reference].to_numpy(float),
+        tolerance=tolerance,
+    )
+    typer.echo(report.verdict)
+    _show(report.table().reset_index(), None)
+
+
+@app.command()
+def checklist(
+    files: list[Path] = FILES,
+    gas: str = GAS,
+    answers: Path | None = typer.Option(
+        None, metavar="YAML", help="What the files do not tell: item: value."
+    ),
+    limits: Path | None = typer.Option(
+        None, metavar="YAML", help="Your own items and limits over the package's."
+    ),
+    columns: Path | None = COLUMNS,
+    timezone: str | None = TIMEZONE,
+    closures: Path | None = CLOSURES,
+    detect: bool = DETECT,
+    period: float | None = PERIOD,
+    year: int | None = YEAR,
+    geometry: Path | None = GEOMETRY,
+) -> None:
+    """Check the measurement against a guideline's items: pass, warn, missing."""
+    import yaml
+
+    from tilth.chambers.checklist import check_guidelines
+
+    words = {**locals(), "dead_band": None, "quality": True}
+    data = next(_closures(words))
+    known = yaml.safe_load(answers.read_text("utf-8")) if answers else None
+    _show(check_guidelines(data, answers=known, limits=limits).reset_index(), None)
+
+
+def _closures(words: dict[str, Any]) -> Iterator[xr.Dataset]:
+    """Read the files of a command into closures with geometry and quality flags."""
+    from tilth.chambers.geometry import apply_geometry, read_geometry
+    from tilth.chambers.quality import flag_closures
+    from tilth.chambers.readers.dead_band import auto_dead_band
+    from tilth.chambers.readers.opening import ReadOptions, name_apart, open_closures
+    from tilth.core.progress import track
+
+    options = ReadOptions(
+        columns=words["columns"],
+        timezone=words["timezone"],
+        closures=words["closures"],
+        detect=words["detect"],
+        period=words["period"],
+        year=words["year"],
+    )
+    gas, files = words["gas"], words["files"]
+    sizes = read_geometry(words["geometry"]) if words["geometry"] else None
+    for path in track(files, "reading files", total=len(files)):
+        for closures in open_closures(path, gas, options):
+            named = name_apart(closures, path.name, prefix=len(files) > 1)
+            if sizes is not None:
+                named = apply_geometry(named, sizes)
+            if words["dead_band"] == "auto":
+                named["dead_band"] = auto_dead_band(named, gas)
+            yield flag_closures(named) if words["quality"] else named
+
+
+def _fluxes(words: dict[str, Any]) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
+    """Read closures and compute their fluxes, block by block."""
+    from tilth.chambers.air import as_fitted
+    from tilth.chambers.flux import FluxSettings, fluxes
+    from tilth.core.errors import InputError
+
+    chosen: dict[str, Any] = {
+        "fit_end": words["fit_end"],
+        "precision": words["precision"],
+        "select": words["select"],
+        "models": tuple(m.strip() for m in words["models"].split(",") if m.strip()),
+    }
+    if words["dead_band"] not in (None, "auto"):
+        try:
+            chosen["dead_band"] = float(words["dead_band"])
+        except ValueError:
+            raise InputError(
+                f"--dead-band takes seconds or 'auto', got {words['dead_band']!r}"
+            ) from None
+    if words["gas_constant"] is not None:
+        chosen["r_gas"] = words["gas_constant"]
+    settings = FluxSettings(**chosen)
+    for closures in _closures(words):
+        dry = as_fitted(closures, words["gas"])
+        yield dry, fluxes(dry, words["gas"], settings)
+
+
+class _Tally:
+    """Count the flags of the blocks that pass by, for the summary at the end."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def see(self, fluxes: xr.Dataset) -> xr.Dataset:
+        """Count one block and pass it on."""
+        from tilth.core.flags import count_flags
+
+        for name in ("closure_flag", "flux_flag"):
+            for meaning, count in count_flags(fluxes[name]).items():
+                if meaning not in ("total", "clean") and count:
+                    key = str(meaning).replace("_", " ")
+                    self.counts[key] = self.counts.get(key, 0) + int(count)
+        return fluxes
+
+    def show(self) -> None:
+        """Print what was flagged, the commonest first."""
+        for meaning, count in sorted(self.counts.items(), key=lambda x: -x[1]):
+            typer.echo(f"{count:>10}  {meaning}")
+
+
+def _table(file: Path) -> pd.DataFrame:
+    """Read a table of fluxes with identifiers as text and time in UTC."""
+    import pandas as pd
+    import xarray as xr
+
+    from tilth.core.errors import InputError
+
+    labels = ("closure", "table", "variant", "pot", "replica", "device", "label")
+    if file.suffix == ".nc":
+        from tilth.chambers.output import flux_table
+
+        with xr.open_dataset(file, engine="h5netcdf") as data:
+            return flux_table(data.load())
+    if file.suffix == ".parquet":
+        return pd.read_parquet(file)
+    if file.suffix != ".csv":
+        raise InputError(f"{file.name} must be a .nc, .csv or .parquet file")
+    header = pd.read_csv(file, nrows=0).columns
+    text = {name: str for name in labels if name in header}
+    table = pd.read_csv(file, dtype=text)
+    if "time" in table:
+        table["time"] = pd.to_datetime(table["time"], utc=True).dt.tz_localize(None)
+    return table
+
+
+def _without_flagged(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the closures a filter flagged, and say how many."""
+    if "closure_flag" not in table or table["closure_flag"].dtype.kind in "if":
+        return table
+    clean = table["closure_flag"].fillna("") == ""
+    if not clean.all():
+        typer.echo(
+            f"{int((~clean).sum())} of {len(table)} fluxes left out: their closures "
+            "are flagged",
+            err=True,
+        )
+    return table[clean]
+
+
+def _show(table: pd.DataFrame, out: Path | None) -> None:
+    """Print a table, and write it where asked."""
+    from tilth.cli.display import print_table
+    from tilth.core.typeset import number_text
+
+    numeric = [str(c) for c in table if table[c].dtype.kind in "if"]
+    rows = [
+        [number_text(v) if str(c) in numeric else str(v) for c, v in row.items()]
+        for _, row in table.iterrows()
+    ]
+    print_table([str(c) for c in table], rows, numeric=numeric)
+    if out is not None:
+        table.to_csv(out, index=False)
+        typer.echo(f"table: {out}")
