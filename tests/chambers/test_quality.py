@@ -98,8 +98,8 @@ def hits_and_false_alarms(flagged, fault, *meanings):
 
 
 @pytest.mark.parametrize("fault", ["stuck_open", "clogged_pot"])
-@pytest.mark.parametrize("evidence", ["both", "soil only", "servo only"])
-def test_no_exchange_is_found_and_told_apart_by_servo_or_soil(fleets, fault, evidence):
+@pytest.mark.parametrize("evidence", ["both", "servo only"])
+def test_no_exchange_is_found_and_told_apart_by_the_servo(fleets, fault, evidence):
     hits, alarms = hits_and_false_alarms(fleets[evidence], fault, fault)
     assert hits > 0.95
     assert alarms < 0.002
@@ -109,12 +109,24 @@ def test_no_exchange_is_found_and_told_apart_by_servo_or_soil(fleets, fault, evi
 
 
 @pytest.mark.parametrize("fault", ["stuck_open", "clogged_pot"])
-def test_without_servo_and_soil_it_is_found_but_not_told_apart(fleets, fault):
-    blind = fleets["none"]
-    hits, alarms = hits_and_false_alarms(blind, fault, "open_or_clogged")
+@pytest.mark.parametrize("evidence", ["soil only", "none"])
+def test_without_the_servo_it_is_found_but_seldom_told_apart(fleets, fault, evidence):
+    flagged = fleets[evidence]
+    hits, alarms = hits_and_false_alarms(
+        flagged, fault, "open_or_clogged", "clogged_pot"
+    )
     assert hits > 0.95
     assert alarms < 0.002
-    assert hits_and_false_alarms(blind, fault, "stuck_open", "clogged_pot")[0] == 0
+    assert hits_and_false_alarms(flagged, fault, "stuck_open")[0] == 0
+    named, _ = hits_and_false_alarms(flagged, fault, "clogged_pot")
+    if evidence == "none":
+        assert named == 0
+    elif fault == "clogged_pot":
+        # Only pots blocked for about a day have filled beyond the limit.
+        assert named > 0.02
+    else:
+        # A soil that is rich in CO2 anyway is mistaken for a blocked one.
+        assert named < 0.05
 
 
 def test_chambers_stuck_closed_are_found(fleets):
@@ -150,15 +162,27 @@ def test_a_flat_closure_is_flagged_as_what_servo_and_soil_say():
     unknown = np.nan
     servo = [0, 0, 1, 1, 1, unknown, unknown, unknown]
     soil = [30_000, unknown, 30_000, unknown, 5_000, 30_000, 5_000, unknown]
-    closures = by_hand(rise=[0] * 8, wetting=0, servo_ok=servo, soil_co2=soil)
+    closures = by_hand(
+        rise=[0] * 8, wetting=0, servo_ok=servo, soil_co2=soil, devices=list("abcdefgh")
+    )
     flagged = flag_no_exchange(closures, closure_signs(closures))
     expected = {
-        "stuck_open": [1, 1, 0, 0, 0, 0, 1, 0],
-        "clogged_pot": [0, 0, 1, 1, 0, 1, 0, 0],
-        "open_or_clogged": [0, 0, 0, 0, 1, 0, 0, 1],
+        "stuck_open": [1, 1, 0, 0, 0, 0, 0, 0],
+        "clogged_pot": [0, 0, 1, 1, 1, 1, 0, 0],
+        "open_or_clogged": [0, 0, 0, 0, 0, 0, 1, 1],
     }
     for meaning, where in expected.items():
         np.testing.assert_array_equal(raised(flagged, meaning), np.array(where, bool))
+
+
+def test_a_soil_that_fills_up_tells_of_the_whole_run_but_not_of_other_runs():
+    rise = [0, 0, 0, 20, 0, 0]
+    soil = [5_000, 15_000, 25_000, 5_000, 5_000, np.nan]
+    closures = by_hand(rise=rise, wetting=np.sign(rise), soil_co2=soil)
+    flagged = flag_no_exchange(closures, closure_signs(closures))
+    assert raised(flagged, "clogged_pot").tolist() == [True] * 3 + [False] * 3
+    found = raised(flagged, "open_or_clogged")
+    assert found.tolist() == [False] * 4 + [True] * 2
 
 
 def test_moving_vapour_clears_a_chamber_whose_co2_stands_still():

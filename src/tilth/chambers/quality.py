@@ -280,12 +280,13 @@ def flag_no_exchange(
     servo           soil CO2       flag
     ==============  =============  ====================
     stalled         any            ``stuck_open``
-    worked          high, unknown  ``clogged_pot``
-    worked          low            ``open_or_clogged``
+    worked          any            ``clogged_pot``
     unknown         high           ``clogged_pot``
-    unknown         low            ``stuck_open``
-    unknown         unknown        ``open_or_clogged``
+    unknown         low, unknown   ``open_or_clogged``
     ==============  =============  ====================
+
+    Low soil CO2 clears no pot: a blocked soil fills up within hours to a day, so the
+    highest soil CO2 of an unbroken run of such closures speaks for all of it.
 
     Without a humidity a still CO2 alone is no proof (a low flux does the same):
     then only a stalled servo is.
@@ -310,16 +311,15 @@ def flag_no_exchange(
         soil = convert(closures["soil_co2"], "umol mol-1").values
         soil = np.where((soil > 0) & (soil <= _CO2_SENSOR_LIMIT), soil, np.nan)
     stalled, worked = servo == 0, servo == 1
-    rich, poor = soil > limits.soil_co2, soil <= limits.soil_co2
     dry_still = _no_change(signs, "h2o_change", limits.h2o_change)
     dry_still = dry_still | (np.isnan(signs["h2o_change"].values) & stalled)
     still = _no_change(signs, "co2_change", limits.co2_change) & dry_still
     still = still & (np.abs(signs["excess"].values) <= limits.ambient)
-    is_open = stalled | (~worked & poor)
-    clogged = (worked & ~poor) | (~worked & ~stalled & rich)
-    flagged = _raise(closures, "stuck_open", still & is_open)
+    soil = _highest_of_run(closures, still, soil, limits.longest_gap)
+    clogged = worked | (~stalled & (soil > limits.soil_co2))
+    flagged = _raise(closures, "stuck_open", still & stalled)
     flagged = _raise(flagged, "clogged_pot", still & clogged)
-    return _raise(flagged, "open_or_clogged", still & ~is_open & ~clogged)
+    return _raise(flagged, "open_or_clogged", still & ~stalled & ~clogged)
 
 
 def flag_stuck_closed(
@@ -348,6 +348,25 @@ def flag_stuck_closed(
     away = np.abs(signs["excess"].values) > limits.ambient
     kept = signs["kept"].values > limits.recovery
     return _raise(closures, "stuck_closed", away & kept)
+
+
+def _highest_of_run(
+    closures: xr.Dataset, still: np.ndarray, soil: np.ndarray, longest_gap: float
+) -> np.ndarray:
+    """Return the highest soil CO2 of the run of still closures that each is in."""
+    frame = pd.DataFrame(
+        {
+            "device": closures["device"].values.astype(str),
+            "time": pd.DatetimeIndex(closures["time"].values),
+            "still": still,
+            "soil": soil,
+        }
+    ).sort_values(["device", "time"])
+    gap = frame["time"].diff() > pd.Timedelta(seconds=longest_gap)
+    other = frame["device"] != frame["device"].shift(1)
+    run = (gap | other | (frame["still"] != frame["still"].shift(1))).cumsum()
+    highest = frame.groupby(run)["soil"].transform("max")
+    return highest.where(frame["still"], frame["soil"]).sort_index().to_numpy()
 
 
 def _kept(frame: pd.DataFrame, limits: Limits) -> pd.Series:

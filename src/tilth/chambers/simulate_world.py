@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from tilth.chambers.soilgas import millington_quirk, soil_conductance
-from tilth.core.constants import SECONDS_PER_DAY
+from tilth.core.constants import MOLAR_GAS_CONSTANT, SECONDS_PER_DAY, ZERO_CELSIUS
 
 #: What a chamber or its pot can suffer from; the order is that of the codes below.
 FAULTS = ("none", "stuck_open", "stuck_closed", "clogged_pot")
+
+#: Soil CO2 that a blocked pot tends to, umol mol-1: near the range of its sensor.
+_FULL_SOIL = 38_000.0
 
 
 @dataclass(frozen=True)
@@ -241,8 +244,14 @@ def soil_state(layout, soil, sky, failing, pots, seconds, rng) -> dict:
         sky["pressure"],
     )
     hours = failing["since"] * layout.period / 3600.0
-    trapped = 24_000.0 + 12_000.0 * -np.expm1(-hours / 24.0)
-    soil_co2 = np.where(clogged, trapped, sky["co2"] + flux / conductance)
+    soil_co2 = sky["co2"] + flux / conductance
+    # A blocked soil fills the pores above twice the depth of the sensor.
+    kelvin = sky["temperature"] + ZERO_CELSIUS
+    pore_air = air_filled * 2 * soil.depth * sky["pressure"] / kelvin
+    gain = 3600.0 * hours * flux * MOLAR_GAS_CONSTANT / pore_air
+    room = np.maximum(_FULL_SOIL - soil_co2, 1.0)
+    trapped = soil_co2 - room * np.expm1(-gain / room)
+    soil_co2 = np.where(clogged, trapped, soil_co2)
     soil_co2 = soil_co2 * (1.0 + 0.02 * rng.standard_normal(shape))
     soil_co2[rng.random(len(pots)) >= soil.sensor_share] = np.nan
     flux = np.where(clogged, 0.0, flux)
