@@ -58,6 +58,7 @@ def run() -> list[Row]:
         np.full(n, 20.0),
         np.full(n, np.inf),
         np.zeros(n, bool),
+        0.0,
         0.5,
         True,
         True,

@@ -180,7 +180,8 @@ def test_the_line_is_the_answer_where_there_is_no_curvature():
     assert result["flux_hm"].item() == pytest.approx(
         result["flux_linear"].item(), rel=1e-3
     )
-    assert result["flux_hm_se"].item() == result["flux_linear_se"].item()
+    # No curvature was found, but it was looked for.
+    assert result["flux_hm_se"].item() > 2 * result["flux_linear_se"].item()
 
 
 def test_curvature_beyond_kappa_max_is_not_believed():
@@ -279,6 +280,57 @@ def test_repeated_sensor_values_do_not_shrink_the_standard_error():
     assert 0.9 < claimed / spread < 1.35
     assert (result["n_independent"] == 21).all()
     assert is_flagged(result["flux_flag"], "repeated_values").all()
+
+
+def delayed(slope, k, tau):
+    """A saturating curve as a first-order sensor shows it, integrated step by step."""
+    fine = np.arange(0.0, T[-1] + 0.005, 0.01)
+    true = slope * -np.expm1(-k * fine) / k
+    seen = np.zeros_like(fine)
+    for i in range(1, fine.size):
+        middle = 0.5 * (true[i] + true[i - 1])
+        seen[i] = middle + (seen[i - 1] - middle) * np.exp(-0.01 / tau)
+    return 450 + seen[:: round(3.0 / 0.01)]
+
+
+def test_the_delay_of_a_slow_sensor_is_part_of_the_fit():
+    row = delayed(0.3, 0.004, tau=20.0)
+    with_delay = fluxes(closures(row), "co2", FluxSettings(response=20.0))
+    without = fluxes(closures(row), "co2", FluxSettings(dead_band=24.0))
+    true = 0.3 * with_delay["amount"].item()
+    assert with_delay["flux_hm"].item() == pytest.approx(true, rel=1e-4)
+    assert with_delay["flux_licor"].item() == pytest.approx(true, rel=0.05)
+    assert without["flux_hm"].item() < 0.95 * true
+
+
+def test_a_slow_sensor_sees_a_straight_line_without_bias_from_the_first_second():
+    row = delayed(0.3, 1e-9, tau=20.0)
+    result = fluxes(closures(row), "co2", FluxSettings(response=20.0))
+    true = 0.3 * result["amount"].item()
+    assert result["flux_linear"].item() == pytest.approx(true, rel=1e-5)
+    biased = fluxes(closures(row), "co2")["flux_linear"].item()
+    assert biased < 0.97 * true
+
+
+@pytest.mark.parametrize(
+    ("kt", "noise"), [(0.02, 2.0), (0.15, 1.0), (0.15, 2.0), (0.3, 2.0), (1.0, 4.0)]
+)
+def test_the_error_of_the_choice_covers_the_truth_where_the_data_cannot_choose(
+    kt, noise
+):
+    # Between kT 0.1 and 1 a line often cannot be refused and is 5 to 40 % too low.
+    rows = saturating(0.3, kt / 180, noise, n=3000, seed=6)
+    result = fluxes(closures(rows))
+    error = np.abs(result["flux"] - 0.3 * result["amount"])
+    assert float((error < 1.96 * result["flux_se"]).mean()) > 0.87
+
+
+def test_the_plain_error_of_a_chosen_line_would_miss_the_truth():
+    result = fluxes(closures(saturating(0.3, 0.15 / 180, 2.0, n=3000, seed=6)))
+    line = result["model"] == MODELS.index("linear")
+    error = np.abs(result["flux"] - 0.3 * result["amount"])
+    assert line.mean() > 0.5
+    assert (error < 1.96 * result["flux_linear_se"]).where(line).mean() < 0.1
 
 
 def test_detection_limit_of_a_noisy_sensor_is_shorter_with_a_longer_closure():
@@ -410,6 +462,8 @@ def test_settings_that_make_no_sense_are_refused():
         {"dead_band": -1.0},
         {"initial": "mean"},
         {"select": "ndfe"},
+        {"response": -1.0},
+        {"response": 20.0, "models": ("zhao",)},
     ):
         with pytest.raises(InputError):
             FluxSettings(**wrong)

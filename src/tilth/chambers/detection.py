@@ -167,6 +167,7 @@ def simulated_detection_limit(
         np.full(n_simulations, -np.inf),
         np.full(n_simulations, np.inf),
         np.zeros(n_simulations, bool),
+        0.0,
         np.inf,
         True,
         False,

@@ -11,6 +11,14 @@ is Hutchinson & Mosier's curve (1981) in a form that stays regular for
 family: its three free parameters trace the same curves, and its slope is that of
 the curve where it passes :math:`C_f`, namely :math:`s_0 + k (C_0 - C_f)`.
 
+A sensor that answers with the time constant :math:`\tau`, and was in equilibrium
+when the chamber closed, shows the same curve with another basis,
+
+.. math:: g_\tau(t) = \frac{g(t) - \tau (1 - e^{-t/\tau})}{1 - k\tau} ,
+
+so that its delay is part of the fit: nothing has to be deconvolved, and no points
+have to be thrown away until it has settled.
+
 The problem is linear in :math:`(C_0, s_0)`, so only log k is searched (variable
 projection, Golub & Pereyra 1973): a grid finds the valley, the root of the exact
 derivative its bottom. The search is bounded, so it always ends.
@@ -32,13 +40,31 @@ _GRID = 24
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def project(t, c, n, k, nonnegative, g):
+def delay(t, n, tau, lag):
+    """Fill `lag` with tau (1 - exp(-t / tau)), how far the sensor is behind a line."""
+    for i in range(n):
+        lag[i] = -tau * math.expm1(-t[i] / tau) if tau > 0.0 else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def delay_factor(k, tau):
+    """Return 1 - k tau, kept off zero: there the delayed curve is a limit of others."""
+    factor = 1.0 - k * tau
+    return factor if abs(factor) > 1e-7 else 1e-7
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def project(t, c, lag, tau, n, k, nonnegative, g):
     """Solve the linear half of the problem at one k.
 
     Parameters
     ----------
     t, c : 1-D arrays
         Time from closing and concentration; the first `n` entries count.
+    lag : 1-D array
+        tau (1 - exp(-t / tau)); zeros for a sensor without delay.
+    tau : float
+        Response time of the sensor, in the unit of `t`.
     n : int
         Number of points.
     k : float
@@ -57,14 +83,15 @@ def project(t, c, n, k, nonnegative, g):
     """
     mean_g = 0.0
     mean_c = 0.0
+    scale = 1.0 / delay_factor(k, tau)
     if k * (t[n - 1] - t[0]) < 1e-2:
         for i in range(n):
-            g[i] = -math.expm1(-k * t[i]) / k
+            g[i] = (-math.expm1(-k * t[i]) / k - lag[i]) * scale
             mean_g += g[i]
             mean_c += c[i]
     else:
         for i in range(n):
-            g[i] = (1.0 - math.exp(-k * t[i])) / k
+            g[i] = ((1.0 - math.exp(-k * t[i])) / k - lag[i]) * scale
             mean_g += g[i]
             mean_c += c[i]
     mean_g /= n
@@ -81,7 +108,7 @@ def project(t, c, n, k, nonnegative, g):
     s0 = sgc / sgg if sgg > 0.0 else 0.0
     c0 = mean_c - s0 * mean_g
     if nonnegative and c0 + s0 / k < 0.0:
-        # C = C0 exp(-kt): the only curves of this k whose equilibrium is zero.
+        # C = C0 (1 - k g): the only curves of this k whose equilibrium is zero.
         see = 0.0
         sec = 0.0
         for i in range(n):
@@ -105,18 +132,24 @@ def residual_sum(c, n, c0, s0, g):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rate_derivative(t, n, k, g, dg):
-    """Fill `dg` with the derivative of g(t) by log k: t exp(-kt) - g(t)."""
+def rate_derivative(t, tau, n, k, g, dg):
+    """Fill `dg` with the derivative of the basis `g` by log k.
+
+    Without delay that is t exp(-kt) - g(t).
+    """
+    scale = 1.0 / delay_factor(k, tau)
     for i in range(n):
         x = k * t[i]
-        if abs(x) < 1e-3:
-            dg[i] = -t[i] * x * (0.5 - x / 3.0 + x * x / 8.0)
+        if x < 1e-3:
+            plain = -t[i] * x * (0.5 - x / 3.0 + x * x / 8.0)
         else:
-            dg[i] = t[i] * (1.0 - k * g[i]) - g[i]
+            e = math.exp(-x)
+            plain = t[i] * e - (1.0 - e) / k
+        dg[i] = (plain + k * tau * g[i]) * scale
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def descent(t, c, n, x, nonnegative, g, dg):
+def descent(t, c, lag, tau, n, x, nonnegative, g, dg):
     """Solve at log k = `x` and give half the fall of the residual sum with it.
 
     The linear parameters are optimal, so only the direct dependence on log k
@@ -124,24 +157,24 @@ def descent(t, c, n, x, nonnegative, g, dg):
     means that the minimum lies at a larger k.
     """
     k = math.exp(x)
-    c0, s0, _, held = project(t, c, n, k, nonnegative, g)
-    rate_derivative(t, n, k, g, dg)
+    c0, s0, _, held = project(t, c, lag, tau, n, k, nonnegative, g)
+    rate_derivative(t, tau, n, k, g, dg)
     fall = 0.0
     for i in range(n):
         r = c[i] - c0 - s0 * g[i]
-        # On the constraint, C0 exp(-kt) moves with k as -C0 k t exp(-kt).
-        d = s0 * t[i] * (1.0 - k * g[i]) if held else s0 * dg[i]
+        # On the constraint, C0 (1 - k g) moves with k as -C0 k (g + dg/dlog k).
+        d = s0 * (g[i] + dg[i]) if held else s0 * dg[i]
         fall += r * d
     return fall
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_exponential(t, c, n, k_min, k_max, nonnegative, g, dg):
+def fit_exponential(t, c, lag, tau, n, k_min, k_max, nonnegative, g, dg):
     """Find the least-squares curve with k between two bounds.
 
     Parameters
     ----------
-    t, c, n
+    t, c, lag, tau, n
         As in `project`.
     k_min, k_max : float
         Bounds of k, per unit of `t`.
@@ -161,30 +194,32 @@ def fit_exponential(t, c, n, k_min, k_max, nonnegative, g, dg):
     step = (high - low) / (_GRID - 1)
     best, at = math.inf, 0
     for j in range(_GRID):
-        rss = project(t, c, n, math.exp(low + j * step), nonnegative, g)[2]
+        k = math.exp(low + j * step)
+        rss = project(t, c, lag, tau, n, k, nonnegative, g)[2]
         if rss < best:
             best, at = rss, j
     x = low + at * step
-    fall = descent(t, c, n, x, nonnegative, g, dg)
+    fall = descent(t, c, lag, tau, n, x, nonnegative, g, dg)
     k = k_min if at == 0 else (k_max if at == _GRID - 1 else math.exp(x))
     if (at > 0 or fall > 0.0) and (at < _GRID - 1 or fall < 0.0) and fall != 0.0:
         other = x + step if fall > 0.0 else x - step
-        k = math.exp(_stationary(t, c, n, x, fall, other, nonnegative, g, dg))
-    c0, s0, _, held = project(t, c, n, k, nonnegative, g)
-    rate_derivative(t, n, k, g, dg)
+        x = _stationary(t, c, lag, tau, n, x, fall, other, nonnegative, g, dg)
+        k = math.exp(x)
+    c0, s0, _, held = project(t, c, lag, tau, n, k, nonnegative, g)
+    rate_derivative(t, tau, n, k, g, dg)
     return k, c0, s0, residual_sum(c, n, c0, s0, g), held
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _stationary(t, c, n, a, fa, b, nonnegative, g, dg):
+def _stationary(t, c, lag, tau, n, a, fa, b, nonnegative, g, dg):
     """Root of `descent` between `a` and `b` (Anderson & Bjorck 1973, bracketed)."""
-    fb = descent(t, c, n, b, nonnegative, g, dg)
+    fb = descent(t, c, lag, tau, n, b, nonnegative, g, dg)
     if fa * fb >= 0.0:
         # The valley is not where the grid promised: stay at its best point.
         return a if abs(fa) <= abs(fb) or fb == fa else b
     for _ in range(60):
         x = b - fb * (b - a) / (fb - fa)
-        fx = descent(t, c, n, x, nonnegative, g, dg)
+        fx = descent(t, c, lag, tau, n, x, nonnegative, g, dg)
         if fx * fb < 0.0:
             a, fa = b, fb
         else:
@@ -265,6 +300,7 @@ def fit_series(
     *,
     k_bounds: tuple[float, float] | None = None,
     nonnegative: bool = True,
+    response: float = 0.0,
 ) -> dict[str, float]:
     r"""Fit the exponential to one series, for a look at a single closure.
 
@@ -278,6 +314,8 @@ def fit_series(
         Bounds of k; by default `K_SPAN_MIN` and `K_SPAN_MAX` over the length.
     nonnegative : bool
         Do not allow a negative equilibrium concentration.
+    response : float
+        Response time of the sensor (63 %), in the unit of `time`.
 
     Returns
     -------
@@ -303,8 +341,11 @@ def fit_series(
     n = t.size
     span = t[-1] - t[0]
     low, high = k_bounds or (K_SPAN_MIN / span, K_SPAN_MAX / span)
-    g, dg = np.empty(n), np.empty(n)
-    k, c0, s0, rss, _ = fit_exponential(t, c, n, low, high, nonnegative, g, dg)
+    lag, g, dg = np.zeros(n), np.empty(n), np.empty(n)
+    delay(t, n, response, lag)
+    k, c0, s0, rss, _ = fit_exponential(
+        t, c, lag, response, n, low, high, nonnegative, g, dg
+    )
     variance = rss / (n - 3) if n > 3 else math.nan
     covariance = curve_covariance(n, s0, g, dg, variance)
     return {

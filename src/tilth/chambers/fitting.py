@@ -17,6 +17,7 @@ from tilth.chambers.exponential import (
     K_SPAN_MAX,
     K_SPAN_MIN,
     curve_covariance,
+    delay,
     fit_exponential,
 )
 from tilth.chambers.flags import FLUX_FLAGS
@@ -229,7 +230,7 @@ def _select(time, value, start, end, t, c):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_closure(
-    time, value, start, end, kappa_per_slope, nonnegative, correlated, row, work
+    time, value, start, end, tau, kappa_per_slope, nonnegative, correlated, row, work
 ):
     """Fit one closure; fill one row of `COLUMNS` and return the flag word.
 
@@ -239,6 +240,8 @@ def fit_closure(
         Time from closing and dry mole fraction, padded with NaN.
     start, end : float
         Dead-band and end of the fit, in the units of `time`.
+    tau : float
+        Response time of the sensor, in the units of `time`; 0 for none.
     kappa_per_slope : float
         kappa-max divided by |linear slope| (1 / precision), or inf for no limit.
     nonnegative : bool
@@ -247,11 +250,12 @@ def fit_closure(
         Widen standard errors for autocorrelation and repeated readings.
     row : 1-D array of len(COLUMNS)
         Result, NaN where it cannot be had.
-    work : (5, samples) array
+    work : (7, samples) array
         Scratch.
     """
     row[:] = math.nan
     t, c, g, dg, residual = work[0], work[1], work[2], work[3], work[4]
+    lag, seen = work[5], work[6]
     n, missing, repeated, dropped = _select(time, value, start, end, t, c)
     flags = 0
     if missing > 0:
@@ -270,10 +274,13 @@ def fit_closure(
     if n < _FEW_LIMIT:
         flags |= _FEW
 
-    # The straight line.
-    c0, slope, rss, stt = line_through(t, c, n)
+    # The straight line, as the sensor would show it.
+    delay(t, n, tau, lag)
     for i in range(n):
-        residual[i] = c[i] - c0 - slope * t[i]
+        seen[i] = t[i] - lag[i]
+    c0, slope, rss, stt = line_through(seen, c, n)
+    for i in range(n):
+        residual[i] = c[i] - c0 - slope * seen[i]
     mae, rho, fresh = residual_summary(c, n, residual, 2)
     variance = rss / (n - 2) / stt
     if correlated:
@@ -303,7 +310,9 @@ def fit_closure(
     # The exponential, free first: its optimum serves LI-COR's slope as well.
     length = t[n - 1] - t[0]
     k_low, k_high = K_SPAN_MIN / length, K_SPAN_MAX / length
-    k, c0, s0, rss, held = fit_exponential(t, c, n, k_low, k_high, False, g, dg)
+    k, c0, s0, rss, held = fit_exponential(
+        t, c, lag, tau, n, k_low, k_high, False, g, dg
+    )
     flags |= _licor(
         t, c, n, k, c0, s0, rss, g, dg, k_low, initial, initial_variance,
         n_initial, correlated, residual, row,
@@ -316,7 +325,7 @@ def fit_closure(
         limit = max(kappa_max, k_low * 1.0001)
     if limit < k_high or (nonnegative and c0 + s0 / k < 0.0):
         k, c0, s0, rss, held = fit_exponential(
-            t, c, n, k_low, limit, nonnegative, g, dg
+            t, c, lag, tau, n, k_low, limit, nonnegative, g, dg
         )
     j = _HM
     row[j], row[j + 2], row[j + 3], row[j + 4], row[j + 5] = s0, c0, c0 + s0 / k, k, rss
@@ -329,29 +338,29 @@ def fit_closure(
         # C0 exp(-kt) has two parameters; slope = -k C0.
         flags |= _HELD
         row[j + 3] = 0.0
-        row[j + 1] = _held_slope_error(t, n, k, c0, rss, inflation)
-    elif k <= k_low:
-        # A straight line by any measure: give it its own, honest error.
-        flags |= _NO_CURVATURE
-        row[j + 1] = row[_LINEAR + 1]
+        row[j + 1] = _held_slope_error(n, k, c0, rss, inflation, g, dg)
     else:
-        if k >= k_high:
+        if k <= k_low:
+            flags |= _NO_CURVATURE
+        elif k >= k_high:
             flags |= _K_HIGH
         if n > 3:
-            covariance = curve_covariance(n, s0, g, dg, rss / (n - 3) * inflation)
+            # The size of the third column does not matter to the slope's variance, so
+            # 1 stands for s0: the error allows for curvature where none was found.
+            covariance = curve_covariance(n, 1.0, g, dg, rss / (n - 3) * inflation)
             row[j + 1] = math.sqrt(covariance[3])
     return flags
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _held_slope_error(t, n, k, c0, rss, inflation):
-    """Return the standard error of -k C0 where C = C0 exp(-kt), both fitted."""
+def _held_slope_error(n, k, c0, rss, inflation, g, dg):
+    """Return the standard error of -k C0 where C = C0 (1 - k g), both fitted."""
     aa = 0.0
     ab = 0.0
     bb = 0.0
     for i in range(n):
-        e = math.exp(-k * t[i])
-        d = -c0 * t[i] * e
+        e = 1.0 - k * g[i]
+        d = -c0 * (g[i] + dg[i])
         aa += e * e
         ab += e * d
         bb += d * d
@@ -410,7 +419,7 @@ def _licor(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_closures(
-    time, value, start, end, rejected, kappa_per_slope, nonnegative, correlated
+    time, value, start, end, rejected, tau, kappa_per_slope, nonnegative, correlated
 ):
     """Run `fit_closure` over the rows of a padded block.
 
@@ -422,7 +431,7 @@ def fit_closures(
         Dead-band and end of the fit of each closure.
     rejected : (closures,) array of bool
         Closures that get no flux.
-    kappa_per_slope, nonnegative, correlated
+    tau, kappa_per_slope, nonnegative, correlated
         As in `fit_closure`.
 
     Returns
@@ -433,13 +442,13 @@ def fit_closures(
     m = time.shape[0]
     rows = np.full((m, len(COLUMNS)), np.nan)
     flags = np.zeros(m, np.int32)
-    work = np.empty((5, time.shape[1]))
+    work = np.empty((7, time.shape[1]))
     for i in range(m):
         if rejected[i]:
             flags[i] = _REJECTED
             continue
         flags[i] = fit_closure(
-            time[i], value[i], start[i], end[i], kappa_per_slope, nonnegative,
+            time[i], value[i], start[i], end[i], tau, kappa_per_slope, nonnegative,
             correlated, rows[i], work,
         )  # fmt: skip
     return rows, flags

@@ -20,7 +20,13 @@ from tilth.chambers.fitting import (
     initial_concentration,
 )
 from tilth.chambers.flags import FLUX_FLAGS
-from tilth.chambers.selection import MODELS, REASONS, RULES, choose
+from tilth.chambers.selection import (
+    MODELS,
+    REASONS,
+    RULES,
+    choose,
+    error_of_choice,
+)
 from tilth.core.constants import MOLAR_GAS_CONSTANT
 from tilth.core.errors import InputError
 from tilth.core.flags import is_flagged
@@ -48,10 +54,14 @@ class FluxSettings:
         ``zhao``.
     dead_band : float, optional
         Seconds after closing that are not fitted; overrides the variable
-        ``dead_band`` of the closures. Neither: 0. An SCD30 (response 20 s) needs
-        20 to 30 s.
+        ``dead_band`` of the closures. Neither: 0. Needed for mixing, and for a slow
+        sensor (an SCD30 needs 40 s and more) unless `response` is given.
     fit_end : float, optional
         Seconds after closing at which the fit ends; overrides ``fit_end``.
+    response : float
+        Response time of the sensor in s (63 % of a step; SCD30 datasheet: 20). The
+        delay then is part of the curves, for a sensor that was in equilibrium with
+        the open chamber when it closed.
     precision : float, optional
         Standard deviation of one reading, in the unit of `GASES`: umol mol-1 for
         CO2, nmol mol-1 for CH4 and N2O, mmol mol-1 for H2O. Sets the
@@ -81,6 +91,7 @@ class FluxSettings:
     models: tuple[str, ...] = ()
     dead_band: float | None = None
     fit_end: float | None = None
+    response: float = 0.0
     precision: float | None = None
     select: str = "aicc"
     g_factor_limit: float = 2.0
@@ -102,6 +113,13 @@ class FluxSettings:
             )
         if self.precision is not None and not self.precision > 0.0:
             raise InputError(f"precision must be positive, got {self.precision}")
+        if self.response < 0.0:
+            raise InputError(f"response must not be negative, got {self.response} s")
+        if self.response and self.models:
+            raise InputError(
+                f"the delay of a sensor is modelled for linear, hm and licor, not for "
+                f"{', '.join(self.models)}: drop these or the response"
+            )
         if self.initial not in ("intercept", "first"):
             raise InputError(
                 f"initial must be 'intercept' or 'first', got {self.initial!r}"
@@ -147,8 +165,9 @@ def fluxes(
         its ``model_reason``, ``flux_MODEL`` and ``flux_MODEL_se`` of every curve,
         ``mdf`` (minimum detectable flux), ``g_factor``, ``kappa``, ``kappa_max``,
         fit statistics, ``amount`` of air, ``flux_flag`` and the ``closure_flag``
-        of the input. Standard errors are those of the fit alone: geometry, gain
-        and sensors are added by `tilth.chambers.budget`. A closure without a flux
+        of the input. Standard errors are those of the fit (``flux_se``: of the
+        choice between line and curve too): geometry, gain and sensors are added by
+        `tilth.chambers.budget`. A closure without a flux
         is NaN with its reason in ``flux_flag``.
 
     Raises
@@ -200,6 +219,7 @@ def fluxes(
     result.attrs = {k: v for k, v in closures.attrs.items() if k != "history"}
     if "history" in closures.attrs:
         result.attrs["history"] = closures.attrs["history"]
+    result.attrs["sensor_response"] = settings.response
     chosen = {k: v for k, v in asdict(settings).items() if v is not None}
     return stamp(result, f"chambers.fluxes gas={gas} {chosen}")
 
@@ -372,7 +392,7 @@ def _flux_block(
     )
     kappa_per_slope = np.inf if settings.precision is None else 1 / settings.precision
     rows, flags = fit_closures(
-        time, value, start, end, rejected, kappa_per_slope,
+        time, value, start, end, rejected, settings.response, kappa_per_slope,
         settings.nonnegative, settings.autocorrelation,
     )  # fmt: skip
     fit = {name: rows[:, i] for i, name in enumerate(COLUMNS)}
@@ -412,10 +432,10 @@ def _flux_block(
             settings.g_factor_limit, flags, n,
         )  # fmt: skip
         slope = np.full(len(n), np.nan)
-        slope_se = np.full(len(n), np.nan)
-        for name, (s, se) in slopes.items():
+        for name, (values, _) in slopes.items():
             here = model == MODELS.index(name)
-            slope[here], slope_se[here] = s[here], se[here]
+            slope[here] = values[here]
+        slope_se = error_of_choice(slopes, model, reason)
         flux = slope * amount
         outside = (np.abs(g_factor) > settings.g_factor_limit) | (
             g_factor < 1.0 / settings.g_factor_limit

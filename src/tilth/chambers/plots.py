@@ -121,16 +121,23 @@ def plot_closure(
 
 
 def _curves(fit: xr.Dataset) -> dict:
-    """Return the fitted curves that exist, as functions of time."""
+    """Return the fitted curves that exist, as the sensor shows them, in time."""
     amount = float(fit["amount"])
+    tau = float(fit.attrs.get("sensor_response", 0.0))
+
+    def lag(t):
+        return -tau * np.expm1(-t / tau) if tau else 0.0
+
     curves: dict = {}
     slope = float(fit["flux_linear"]) / amount if amount else np.nan
     intercept = float(fit["c0_linear"])
     if np.isfinite(slope):
-        curves["linear"] = lambda t: intercept + slope * t
+        curves["linear"] = lambda t: intercept + slope * (t - lag(t))
     k, c0, s0 = float(fit["kappa"]), float(fit["c0_hm"]), float(fit["flux_hm"]) / amount
     if np.isfinite(k * c0 * s0):
-        curves["hm"] = lambda t: c0 - s0 * np.expm1(-k * t) / k
+        curves["hm"] = lambda t: (
+            c0 + s0 * (-np.expm1(-k * t) / k - lag(t)) / (1.0 - k * tau)
+        )
     return curves
 
 

@@ -100,6 +100,45 @@ def choose(rule, fitted, slopes, aicc, g_factor, g_limit, flags, n):
     return model, reason
 
 
+def error_of_choice(slopes, model, reason):
+    r"""Return the standard error of the chosen slope, the choice itself included.
+
+    Every closed chamber saturates; a line that is chosen because its data cannot show
+    it is biased by an amount they cannot show either. So where a believable curve
+    lost to the line,
+
+    .. math:: se^2 = \max\left(se_{line}^2 + (s_{hm} - s_{line})^2,\; se_{hm}^2\right) :
+
+    at least the distance between the two, at least the error of the curve. With the
+    plain error of the line the 95 % interval of such a closure misses the truth nearly
+    always (simulated, kT = 0.15, noise of 1 % of the rise); with this one it holds the
+    truth in nine of ten closures and more.
+
+    Parameters
+    ----------
+    slopes : dict of str to pair of (closures,) arrays
+        Slope and standard error of every model fitted.
+    model, reason : (closures,) arrays of int
+        Positions in `MODELS` and `REASONS`.
+
+    Returns
+    -------
+    (closures,) array
+        Standard error of the slope of the model chosen.
+    """
+    chosen = np.full(len(model), np.nan)
+    for name, (_, error) in slopes.items():
+        here = model == _MODEL[name]
+        chosen[here] = error[here]
+    line, line_se = slopes["linear"]
+    curve, curve_se = slopes["hm"]
+    words = ("aicc_not_lower", "no_curvature", "g_factor", "kappa_above_max")
+    lost = np.isin(reason, [_REASON[word] for word in words])
+    lost &= (model == _MODEL["linear"]) & np.isfinite(curve_se)
+    wide = np.sqrt(np.maximum(line_se**2 + (curve - line) ** 2, curve_se**2))
+    return np.where(lost, wide, chosen)
+
+
 _MODEL = {name: i for i, name in enumerate(MODELS)}
 
 

@@ -39,6 +39,9 @@ DEAD_BAND = typer.Option(
     None, help="Seconds after closing that are not fitted, or 'auto'."
 )
 FIT_END = typer.Option(None, help="Seconds after closing at which the fit ends.")
+RESPONSE = typer.Option(
+    0.0, help="Response time of the sensor, s (SCD30: 20); modelled in the fit."
+)
 PRECISION = typer.Option(
     None, help="Standard deviation of one reading; sets detection limit and kappa-max."
 )
@@ -72,6 +75,7 @@ def flux(
     year: int | None = YEAR,
     dead_band: str | None = DEAD_BAND,
     fit_end: float | None = FIT_END,
+    response: float = RESPONSE,
     precision: float | None = PRECISION,
     select: str = SELECT,
     models: str = MODELS,
@@ -106,6 +110,7 @@ def plot(
     year: int | None = YEAR,
     dead_band: str | None = DEAD_BAND,
     fit_end: float | None = FIT_END,
+    response: float = RESPONSE,
     precision: float | None = PRECISION,
     select: str = SELECT,
     models: str = MODELS,
@@ -253,6 +258,7 @@ def _fluxes(words: dict[str, Any]) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
 
     chosen: dict[str, Any] = {
         "fit_end": words["fit_end"],
+        "response": words["response"],
         "precision": words["precision"],
         "select": words["select"],
         "models": tuple(m.strip() for m in words["models"].split(",") if m.strip()),
