@@ -35,8 +35,8 @@ CONCORDANCE_CLASSES = (
 #: Half-width of the band around the reference (Carbdown fluxmeter article).
 WITHIN_BAND = 0.15
 
-#: Share of pairs that must lie within the band: two of three, as ICH M10 (2022) asks
-#: of repeated measurements (there within 20 %).
+#: Share of pairs that must lie within the band. Two of three is about what a band of
+#: one standard deviation holds; a rule of this house, not of a guideline.
 WITHIN_NEEDED = 2.0 / 3.0
 
 

@@ -20,7 +20,7 @@ CLOSURE_FLAGS = FlagTable(
         "daylight": "light above the night limit",
         "stuck_open": "chamber did not close: neither CO2 nor H2O moved off ambient",
         "stuck_closed": "chamber did not open: no return to ambient before closing",
-        "clogged_pot": "soil surface blocked: chamber closed, no flux, high soil CO2",
+        "clogged_pot": "soil surface blocked: no flux, and servo or soil CO2 say why",
         "low_flux": "flux below the threshold of the plain rule",
         "outlier": "flux far outside its neighbours in time",
         "summary_mismatch": "records do not agree with the instrument's own summary",

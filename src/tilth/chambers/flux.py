@@ -20,6 +20,7 @@ from tilth.chambers.fitting import (
     initial_concentration,
 )
 from tilth.chambers.flags import FLUX_FLAGS
+from tilth.chambers.geometry import AMOUNT_LIMITS
 from tilth.chambers.selection import (
     MODELS,
     REASONS,
@@ -36,10 +37,6 @@ from tilth.core.units import convert, parse_units
 
 #: Closures with one of these flags get no flux: their numbers cannot be trusted.
 BLOCKING = ("truncated", "damaged_header", "no_data", "summary_mismatch")
-
-#: Plausible moles of air per soil area, mol m-2: chambers 1 cm to 1.2 m high. A
-#: volume in cm3 or an area in cm2 taken for SI falls far outside.
-AMOUNT_LIMITS = (0.5, 50.0)
 
 
 @dataclass(frozen=True)

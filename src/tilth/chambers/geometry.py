@@ -46,7 +46,8 @@ QUANTITIES = {
     "displacement": ("m3", "volume taken by plants, stones and instruments"),
 }
 
-#: Moles of air per soil area that a chamber can hold, mol m-2: 1.2 cm to 1.2 m high.
+#: Moles of air per soil area that a chamber can hold, mol m-2: 1.2 cm to 1.2 m high. A
+#: volume in cm3 or an area in cm2 taken for SI falls far outside.
 AMOUNT_LIMITS = (0.5, 50.0)
 
 _WITH_UNITS = re.compile(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*([A-Za-zµ].*?)\s*")

@@ -13,6 +13,7 @@ module           what it holds
 `plotting`       style of figures, uncertainty drawn
 `progress`       bar on a terminal, log lines elsewhere
 `report`         one-page HTML reports
+`typeset`        numbers, units and errors as people read them
 `uncertainty`    first-order and Monte Carlo propagation, shared errors
 `units`          UDUNITS spelling, converted or refused
 ===============  ===========================================================
@@ -32,6 +33,7 @@ __all__ = [
     "plotting",
     "progress",
     "report",
+    "typeset",
     "uncertainty",
     "units",
 ]
