@@ -90,3 +90,11 @@ def test_a_sensor_left_at_standard_pressure_reads_four_percent_low_at_970_hpa():
     assert air.pressure_compensated(400.0, 97000.0) / 400.0 == pytest.approx(
         1.0446, abs=1e-4
     )
+
+
+def test_pressure_is_compensated_once_and_refused_twice():
+    closures = wet_closures(pressure=[np.full(3, 97000.0)])
+    once = air.compensate_pressure(closures, "co2")
+    assert float(once["co2"].mean()) == pytest.approx(450.0 * 101325 / 97000)
+    with pytest.raises(InputError, match="already"):
+        air.compensate_pressure(once, "co2")

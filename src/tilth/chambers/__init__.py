@@ -44,7 +44,7 @@ _CONTENTS = {
     "air_moles_per_area": "air",
     "dry_mole_fraction": "air",
     "vapour_mole_fraction": "air",
-    "pressure_compensated": "air",
+    "compensate_pressure": "air",
     "to_dry": "air",
     # Fluxes
     "fluxes": "flux",

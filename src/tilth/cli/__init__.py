@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure:
         reconfigure(errors="replace")
+    _log_progress()
     try:
         from tilth.cli.app import build
 
@@ -48,6 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:
         print("tilth: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else HELD
+
+
+def _log_progress() -> None:
+    """Send log lines, such as the progress of a long step in a pipe, to stderr."""
+    import logging
+
+    log = logging.getLogger("tilth")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
 
 
 def _explain(error: Exception) -> int:
