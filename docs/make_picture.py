@@ -10,8 +10,6 @@ import pandas as pd
 import xarray as xr
 
 import tilth.chambers as ch
-from tilth.chambers.effects import mixed_effects, paired_effects
-from tilth.chambers.quality import flag_closures
 from tilth.chambers.simulate import Layout
 from tilth.core import plotting
 from tilth.core.flags import is_flagged
@@ -27,8 +25,8 @@ def main() -> None:
     one = ch.fluxes(closure, "co2", ch.FluxSettings(dead_band=20.0))
 
     layout = Layout(treatments={"0": 1.0, "2": EFFECT}, days=7.0)
-    week = flag_closures(ch.simulate_fleet(layout, seed=7))
-    fluxes = ch.fluxes(week, "co2", ch.FluxSettings(dead_band=30.0))
+    week = ch.flag_closures(ch.simulate_fleet(layout, seed=7))
+    fluxes = ch.fluxes(week, "co2", ch.FluxSettings(response=20.0, precision=2.0))
 
     with plotting.style():
         figure, axes = plotting.figure(
@@ -102,8 +100,8 @@ def draw_week(ax, week: xr.Dataset, fluxes: xr.Dataset) -> None:
 def draw_effects(ax, fluxes: xr.Dataset) -> None:
     """Draw the treatment effect as two methods see it, and the truth."""
     night = fluxes.isel(closure=np.flatnonzero(fluxes["closure_flag"].values == 0))
-    paired = paired_effects(night).loc["9.2"]
-    mixed = mixed_effects(night, "9.0", interval="t").table.loc["9.2"]
+    paired = ch.paired_effects(night).loc["9.2"]
+    mixed = ch.mixed_effects(night, "9.0", interval="t").table.loc["9.2"]
     rows = [
         ("paired by hour\n(these pots)", *(paired[["ratio", "lower", "upper"]])),
         (

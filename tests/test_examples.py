@@ -1,0 +1,55 @@
+"""The examples run on their own, print what they claim and write their figures."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def number_after(text, words):
+    """Return the first number that follows some words."""
+    return float(re.search(rf"{re.escape(words)}\s+(-?\d+\.?\d*)", text)[1])
+
+
+def check_chambers_fluxes(text):
+    """The exponential meets the truth, and the wide interval covers it."""
+    assert number_after(text, "flux_hm: median of computed over true") == pytest.approx(
+        1.0, abs=0.06
+    )
+    line = number_after(text, "flux_linear: median of computed over true")
+    assert 0.85 < line < 0.97, "the straight line is too low, but not by much"
+    effect = re.search(r"mixed model\s+(\S+)\s+\[(\S+), (\S+)\]", text)
+    value, low, high = map(float, effect.groups())
+    assert low < 1.30 < high
+    assert number_after(text, "paired") == pytest.approx(value, rel=0.05)
+
+
+CHECKS = {"chambers_fluxes": check_chambers_fluxes}
+
+
+def test_every_example_is_checked():
+    assert set(CHECKS) == {path.stem for path in EXAMPLES.glob("*.py")}
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_an_example_prints_what_it_claims_and_writes_its_figures(name, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")],
+        cwd=tmp_path,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    CHECKS[name](done.stdout)
+    figures = re.search(r"^figures: (.*)$", done.stdout, re.MULTILINE)[1].split(", ")
+    assert figures
+    for figure in figures:
+        assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG")
