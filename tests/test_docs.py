@@ -108,16 +108,10 @@ def test_an_equation_becomes_mathml_with_its_source_beside_it(extension):
     assert "&amp;#" not in text
 
 
-def test_a_magnitude_in_a_docstring_is_no_substitution(extension):
-    lines = [
-        "|F| over ``|a|`` and :math:`|b|`:",
-        "",
-        ".. math:: |c|",
-        "   |d|",
-        "| e |",
-    ]
-    expected = [r"\|F\| over ``|a|`` and :math:`|b|`:", *lines[1:]]
-    extension("reference").escape_bars(lines)
+def test_magnitudes_and_names_in_a_docstring_are_no_markup(extension):
+    lines = ["|F| of (x, y_) in ``|a_|`` and :math:`|b|`:", "", ".. math:: |c|", "  d_"]
+    expected = [r"\|F\| of (x, y\_) in ``|a_|`` and :math:`|b|`:", *lines[1:]]
+    extension("reference").escape_signs(lines)
     assert lines == expected
 
 

@@ -128,7 +128,7 @@ def _summary(module: ModuleType, name: str) -> str:
         documented = ModuleAnalyzer.for_module(module.__name__).find_attr_docs()
         text = "\n".join(documented.get(("", name), []))
     lines = [" ".join(text.split("\n\n")[0].split())]
-    escape_bars(lines)
+    escape_signs(lines)
     return lines[0]
 
 
@@ -161,8 +161,10 @@ def _resolve_alias(app: Sphinx, env, node, contnode):
     )
 
 
-def escape_bars(lines: list[str]) -> None:
-    """Let |F| in a docstring be a magnitude, which reStructuredText would look up.
+def escape_signs(lines: list[str]) -> None:
+    """Let |F| in a docstring be a magnitude and ``name_`` a name.
+
+    reStructuredText would look the one up as a substitution and the other as a link.
 
     Parameters
     ----------
@@ -177,13 +179,17 @@ def escape_bars(lines: list[str]) -> None:
         if line.lstrip().startswith((".. math::", ">>>", "... ", "| ", "+")):
             deeper = indent if "math" in line else deeper
         elif deeper is None:
-            parts = re.split(r"(`+[^`]*`+)", line)
-            parts[::2] = [re.sub(r"(?<!\\)\|", r"\\|", part) for part in parts[::2]]
+            parts = re.split(r"(`+[^`]*`+_*)", line)
+            parts[::2] = [_SIGN.sub(r"\\\g<0>", part) for part in parts[::2]]
             lines[i] = "".join(parts)
 
 
+#: A bar, and an underscore at the end of a word, that are not escaped already.
+_SIGN = re.compile(r"(?<!\\)\||(?<=[A-Za-z0-9])_(?![A-Za-z0-9_])")
+
+
 def _process(_app, _what, _name, _thing, _options, lines: list[str]) -> None:
-    escape_bars(lines)
+    escape_signs(lines)
 
 
 def _write(app: Sphinx, _config) -> None:
