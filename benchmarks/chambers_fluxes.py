@@ -59,6 +59,8 @@ def run() -> list[Row]:
         np.full(n, np.inf),
         np.zeros(n, bool),
         0.0,
+        np.full(n, np.nan),
+        np.full(n, np.nan),
         0.5,
         True,
         True,

@@ -87,6 +87,22 @@ def test_a_mistaken_option_is_one_line_and_exit_code_two(
     assert not out.exists()
 
 
+def test_closures_of_a_pot_share_their_curvature_when_asked(tmp_path):
+    closures = simulate_closures(60, 61, flux=1.0, k=0.003, noise=1.0, seed=1)
+    closures = closures.assign_coords(
+        pot=("closure", np.array(["5.10.A"] * 60, dtype=object)),
+        time=("closure", pd.date_range("2023-07-03", periods=60, freq="10min")),
+    )
+    closures.to_netcdf(tmp_path / "c.nc", engine="h5netcdf")
+    out = tmp_path / "f.csv"
+    assert (
+        run("chambers", "flux", tmp_path / "c.nc", "--pool", "pot", "--out", out) == 0
+    )
+    table = pd.read_csv(out)
+    assert set(table["model"]) == {"pooled"}
+    assert table["flux"].mean() == pytest.approx(1.0, abs=0.05)
+
+
 def test_a_table_is_read_by_its_column_map(tmp_path):
     t = np.arange(0, 180, 3.0)
     rows = [

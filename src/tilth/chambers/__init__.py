@@ -49,6 +49,7 @@ _CONTENTS = {
     # Fluxes
     "fluxes": "flux",
     "FluxSettings": "flux",
+    "share_kappa": "pooling",
     "fit_series": "exponential",
     "minimum_detectable_flux": "detection",
     "kappa_max": "detection",

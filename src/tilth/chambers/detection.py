@@ -168,6 +168,8 @@ def simulated_detection_limit(
         np.full(n_simulations, np.inf),
         np.zeros(n_simulations, bool),
         0.0,
+        np.full(n_simulations, np.nan),
+        np.full(n_simulations, np.nan),
         np.inf,
         True,
         False,

@@ -19,6 +19,7 @@ from tilth.chambers.exponential import (
     curve_covariance,
     delay,
     fit_exponential,
+    project,
 )
 from tilth.chambers.flags import FLUX_FLAGS
 
@@ -52,6 +53,10 @@ COLUMNS = (
     "licor_c_inf",
     "licor_t0",
     "licor_rss",
+    "pooled_slope",
+    "pooled_slope_se",
+    "pooled_c0",
+    "pooled_rss",
 )
 
 #: Window after closing from which LI-COR takes the initial concentration, s.
@@ -73,10 +78,11 @@ _HELD = FLUX_FLAGS.bit("asymptote_at_zero")
 _REJECTED = FLUX_FLAGS.bit("closure_rejected")
 
 _INDEX = {name: i for i, name in enumerate(COLUMNS)}
-_LINEAR, _HM, _LICOR = (
+_LINEAR, _HM, _LICOR, _POOLED = (
     _INDEX["linear_slope"],
     _INDEX["hm_slope"],
     _INDEX["licor_slope"],
+    _INDEX["pooled_slope"],
 )
 
 #: Share of backward records, and of stamps that repeat the one before, above which
@@ -198,7 +204,7 @@ def initial_concentration(time, value, window):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _select(time, value, start, end, t, c):
+def select_points(time, value, start, end, t, c):
     """Copy the usable points of the window; count what was wrong with the others.
 
     Returns the number of points, of missing values, of stamps that repeat the one
@@ -230,8 +236,9 @@ def _select(time, value, start, end, t, c):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_closure(
-    time, value, start, end, tau, kappa_per_slope, nonnegative, correlated, row, work
-):
+    time, value, start, end, tau, shared_k, shared_se, kappa_per_slope, nonnegative,
+    correlated, row, work,
+):  # fmt: skip
     """Fit one closure; fill one row of `COLUMNS` and return the flag word.
 
     Parameters
@@ -242,6 +249,9 @@ def fit_closure(
         Dead-band and end of the fit, in the units of `time`.
     tau : float
         Response time of the sensor, in the units of `time`; 0 for none.
+    shared_k, shared_se : float
+        Rate known from other closures and the standard error of its logarithm; NaN
+        where there is none.
     kappa_per_slope : float
         kappa-max divided by |linear slope| (1 / precision), or inf for no limit.
     nonnegative : bool
@@ -256,7 +266,7 @@ def fit_closure(
     row[:] = math.nan
     t, c, g, dg, residual = work[0], work[1], work[2], work[3], work[4]
     lag, seen = work[5], work[6]
-    n, missing, repeated, dropped = _select(time, value, start, end, t, c)
+    n, missing, repeated, dropped = select_points(time, value, start, end, t, c)
     flags = 0
     if missing > 0:
         flags |= _MISSING
@@ -306,6 +316,9 @@ def fit_closure(
         row[_HM], row[_HM + 2] = slope, c0
         row[_LICOR] = slope
         return flags | _CONSTANT | _NO_CURVATURE
+
+    if shared_k > 0.0:
+        _pooled(t, c, lag, tau, n, shared_k, shared_se, correlated, g, residual, row)
 
     # The exponential, free first: its optimum serves LI-COR's slope as well.
     length = t[n - 1] - t[0]
@@ -372,6 +385,29 @@ def _held_slope_error(n, k, c0, rss, inflation, g, dg):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _pooled(t, c, lag, tau, n, k, log_k_se, correlated, g, residual, row):
+    """Fill the columns of the curve whose rate is known from other closures."""
+    j = _POOLED
+    other, _ = project(t, c, lag, tau, n, k * math.exp(0.01), False, g)[1:3]
+    c0, s0, rss, _ = project(t, c, lag, tau, n, k, False, g)
+    mean = 0.0
+    for i in range(n):
+        mean += g[i]
+        residual[i] = c[i] - c0 - s0 * g[i]
+    mean /= n
+    spread = 0.0
+    for i in range(n):
+        spread += (g[i] - mean) ** 2
+    _, rho, fresh = residual_summary(c, n, residual, 2)
+    variance = rss / (n - 2) / spread
+    if correlated:
+        variance *= variance_inflation(n, fresh, 2, rho)
+    by_rate = (other - s0) / 0.01 * log_k_se
+    row[j], row[j + 1] = s0, math.sqrt(variance + by_rate * by_rate)
+    row[j + 2], row[j + 3] = c0, rss
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _licor(
     t, c, n, k, c0, s0, rss, g, dg, k_low, initial, initial_variance, n_initial,
     correlated, residual, row,
@@ -419,8 +455,9 @@ def _licor(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fit_closures(
-    time, value, start, end, rejected, tau, kappa_per_slope, nonnegative, correlated
-):
+    time, value, start, end, rejected, tau, shared_k, shared_se, kappa_per_slope,
+    nonnegative, correlated,
+):  # fmt: skip
     """Run `fit_closure` over the rows of a padded block.
 
     Parameters
@@ -431,6 +468,8 @@ def fit_closures(
         Dead-band and end of the fit of each closure.
     rejected : (closures,) array of bool
         Closures that get no flux.
+    shared_k, shared_se : (closures,) arrays
+        Rate known from other closures and its error; NaN where there is none.
     tau, kappa_per_slope, nonnegative, correlated
         As in `fit_closure`.
 
@@ -448,7 +487,8 @@ def fit_closures(
             flags[i] = _REJECTED
             continue
         flags[i] = fit_closure(
-            time[i], value[i], start[i], end[i], tau, kappa_per_slope, nonnegative,
+            time[i], value[i], start[i], end[i], tau, shared_k[i], shared_se[i],
+            kappa_per_slope, nonnegative,
             correlated, rows[i], work,
         )  # fmt: skip
     return rows, flags

@@ -47,8 +47,9 @@ class FluxSettings:
     ----------
     models : tuple of str
         Curves to fit besides ``linear``, ``hm`` and ``licor``, which come out of
-        one pass and are always there: ``robust`` (Huber), ``quadratic``, ``ndfe``,
-        ``zhao``.
+        one pass and are always there: ``pooled`` (the exponential with the rate that
+        `share_kappa` found for many closures), ``robust`` (Huber), ``quadratic``,
+        ``ndfe``, ``zhao``.
     dead_band : float, optional
         Seconds after closing that are not fitted; overrides the variable
         ``dead_band`` of the closures. Neither: 0. Needed for mixing, and for a slow
@@ -112,10 +113,11 @@ class FluxSettings:
             raise InputError(f"precision must be positive, got {self.precision}")
         if self.response < 0.0:
             raise InputError(f"response must not be negative, got {self.response} s")
-        if self.response and self.models:
+        undelayed = set(self.models) & {"robust", "quadratic", "ndfe", "zhao"}
+        if self.response and undelayed:
             raise InputError(
-                f"the delay of a sensor is modelled for linear, hm and licor, not for "
-                f"{', '.join(self.models)}: drop these or the response"
+                "the delay of a sensor is modelled for linear, hm, licor and pooled, "
+                f"not for {', '.join(sorted(undelayed))}: drop these or the response"
             )
         if self.initial not in ("intercept", "first"):
             raise InputError(
@@ -190,16 +192,16 @@ def fluxes(
     inputs = [
         convert(closures["elapsed"], "s").astype(float),
         concentration.astype(float),
-        _window(closures, "dead_band", settings.dead_band, 0.0),
-        _window(closures, "fit_end", settings.fit_end, np.inf),
+        *fit_window(closures, settings),
         is_flagged(closures["closure_flag"], *BLOCKING),
         amount,
+        *(_shared(closures, name, settings) for name in ("", "_se")),
     ]
     names = _output_names(settings)
     table = apply_kernel(
         _flux_block,
         *inputs,
-        core_dims=[("sample",), ("sample",), (), (), (), ()],
+        core_dims=[("sample",), ("sample",), *[()] * (len(inputs) - 2)],
         output_dims=[("result",)],
         output_sizes={"result": len(names)},
         options={"settings": settings, "check_amount": not by_mass},
@@ -245,6 +247,27 @@ def _in_flux_units(
             ) from error
     target = GASES[gas][1] if gas in GASES else "umol mol-1"
     return convert(concentration, target), target.replace("mol-1", "m-2 s-1"), False
+
+
+def fit_window(
+    closures: xr.Dataset, settings: FluxSettings
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return start and end of the fit of every closure, in s after closing."""
+    return (
+        _window(closures, "dead_band", settings.dead_band, 0.0),
+        _window(closures, "fit_end", settings.fit_end, np.inf),
+    )
+
+
+def _shared(closures: xr.Dataset, part: str, settings: FluxSettings) -> xr.DataArray:
+    """Rate shared with other closures, or its error; NaN where it is not asked for."""
+    if "pooled" not in settings.models:
+        nothing = xr.full_like(closures["closure_flag"], np.nan, dtype=float)
+        return nothing.rename(f"shared_kappa{part}")
+    require_variables(
+        closures, [f"shared_kappa{part}"], "the pooled model (share_kappa first)"
+    )
+    return convert(closures[f"shared_kappa{part}"], "1" if part else "s-1")
 
 
 def _window(
@@ -378,18 +401,29 @@ def _output_names(settings: FluxSettings) -> list[str]:
 
 
 def _flux_block(
-    time, value, start, end, rejected, amount, *, settings: FluxSettings, check_amount
+    time,
+    value,
+    start,
+    end,
+    rejected,
+    amount,
+    shared_k,
+    shared_se,
+    *,
+    settings: FluxSettings,
+    check_amount,
 ):
     """Fluxes of one block of closures: (closures, samples) -> (closures, results)."""
     time, value = np.ascontiguousarray(time), np.ascontiguousarray(value)
     amount = np.broadcast_to(amount, time.shape[:1])
-    start, end, rejected = (
+    start, end, rejected, shared_k, shared_se = (
         np.ascontiguousarray(np.broadcast_to(x, time.shape[:1]))
-        for x in (start, end, rejected)
+        for x in (start, end, rejected, shared_k, shared_se)
     )
     kappa_per_slope = np.inf if settings.precision is None else 1 / settings.precision
     rows, flags = fit_closures(
-        time, value, start, end, rejected, settings.response, kappa_per_slope,
+        time, value, start, end, rejected, settings.response, shared_k, shared_se,
+        kappa_per_slope,
         settings.nonnegative, settings.autocorrelation,
     )  # fmt: skip
     fit = {name: rows[:, i] for i, name in enumerate(COLUMNS)}
@@ -401,7 +435,9 @@ def _flux_block(
         amount = np.where(bad, np.nan, amount)
 
     slopes: dict[str, tuple[np.ndarray, np.ndarray]] = {
-        m: (fit[f"{m}_slope"], fit[f"{m}_slope_se"]) for m in ("linear", "hm", "licor")
+        m: (fit[f"{m}_slope"], fit[f"{m}_slope_se"])
+        for m in ("linear", "hm", "licor", "pooled")
+        if m in settings.fitted
     }
     _add_curves(slopes, time, value, start, end, usable, settings)
     n = fit["n"]

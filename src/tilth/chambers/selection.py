@@ -7,7 +7,17 @@ import numpy as np
 from tilth.chambers.flags import FLUX_FLAGS
 
 #: Curves of a closed chamber, by the name they carry in the results.
-MODELS = ("none", "linear", "hm", "licor", "robust", "quadratic", "ndfe", "zhao")
+MODELS = (
+    "none",
+    "linear",
+    "hm",
+    "licor",
+    "robust",
+    "quadratic",
+    "ndfe",
+    "zhao",
+    "pooled",
+)
 
 #: Rules of choice; the name of a model is a rule too.
 RULES = {

@@ -48,6 +48,11 @@ PRECISION = typer.Option(
 SELECT = typer.Option(
     "aicc", help="Choice of the curve: aicc, kappa_max, or the name of a model."
 )
+POOL = typer.Option(
+    None,
+    metavar="LABEL",
+    help="Share one curvature per week among the closures of a pot (or device).",
+)
 MODELS = typer.Option(
     "", help="Further curves, comma-separated: robust,quadratic,ndfe,zhao."
 )
@@ -79,6 +84,7 @@ def flux(
     precision: float | None = PRECISION,
     select: str = SELECT,
     models: str = MODELS,
+    pool: str | None = POOL,
     gas_constant: float | None = R_GAS,
     quality: bool = QUALITY,
 ) -> None:
@@ -114,6 +120,7 @@ def plot(
     precision: float | None = PRECISION,
     select: str = SELECT,
     models: str = MODELS,
+    pool: str | None = POOL,
     gas_constant: float | None = R_GAS,
     quality: bool = QUALITY,
 ) -> None:
@@ -254,6 +261,7 @@ def _fluxes(words: dict[str, Any]) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
     """Read closures and compute their fluxes, block by block."""
     from tilth.chambers.air import as_fitted
     from tilth.chambers.flux import FluxSettings, fluxes
+    from tilth.chambers.pooling import share_kappa
     from tilth.core.errors import InputError
 
     chosen: dict[str, Any] = {
@@ -272,9 +280,15 @@ def _fluxes(words: dict[str, Any]) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
             ) from None
     if words["gas_constant"] is not None:
         chosen["r_gas"] = words["gas_constant"]
+    if words["pool"] is not None:
+        chosen["models"] = (*chosen["models"], "pooled")
+        if words["select"] == "aicc":
+            chosen["select"] = "pooled"
     settings = FluxSettings(**chosen)
     for closures in _closures(words):
         dry = as_fitted(closures, words["gas"])
+        if words["pool"] is not None:
+            dry = share_kappa(dry, words["gas"], by=words["pool"], settings=settings)
         yield dry, fluxes(dry, words["gas"], settings)
 
 
