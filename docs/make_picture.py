@@ -26,7 +26,9 @@ def main() -> None:
 
     layout = Layout(treatments={"0": 1.0, "2": EFFECT}, days=7.0)
     week = ch.flag_closures(ch.simulate_fleet(layout, seed=7))
-    fluxes = ch.fluxes(week, "co2", ch.FluxSettings(response=20.0, precision=2.0))
+    settings = ch.FluxSettings(models=("pooled",), select="pooled", response=20.0)
+    week = ch.share_kappa(week, settings=ch.FluxSettings(response=20.0))
+    fluxes = ch.fluxes(week, "co2", settings)
 
     with plotting.style():
         figure, axes = plotting.figure(

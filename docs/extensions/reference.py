@@ -91,8 +91,8 @@ def write_pages(folder: Path) -> None:
     (folder / "index.rst").write_text("\n".join(text) + "\n", encoding="utf-8")
 
 
-def _title(text: str, sign: str = "=") -> list[str]:
-    return [text, sign * len(text), ""]
+def _title(text: str) -> list[str]:
+    return [text, "=" * len(text), ""]
 
 
 def _first_line(module: ModuleType) -> str:
@@ -105,8 +105,8 @@ def _room_page(room: ModuleType) -> str:
     lines = [*_title(room.__name__), f".. automodule:: {room.__name__}", ""]
     for home, names in pages.items():
         module = importlib.import_module(home)
-        lines += _title(_first_line(module), "-")
-        lines += [f"In :doc:`{home}`.", ""]
+        short = home.removeprefix(f"{room.__name__}.")
+        lines += [f".. rubric:: :doc:`{short} <{home}>` {_first_line(module)}", ""]
         shown = public_members(module) if names is None else names
         if shown:
             owner = home if names is None else room.__name__
@@ -115,7 +115,10 @@ def _room_page(room: ModuleType) -> str:
                 lines.append(f"   * - :py:obj:`~{owner}.{name}`")
                 lines.append(f"     - {_summary(module, name)}".rstrip())
             lines.append("")
-    lines += [".. toctree::", "   :hidden:", "", *(f"   {home}" for home in pages)]
+    lines += [".. toctree::", "   :hidden:", ""]
+    for home in pages:
+        # Beside the page there is no room for the whole name.
+        lines.append(f"   {home.removeprefix(room.__name__ + '.')} <{home}>")
     return "\n".join(lines) + "\n"
 
 
