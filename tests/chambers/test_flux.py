@@ -6,9 +6,10 @@ import pytest
 import xarray as xr
 from scipy.optimize import least_squares
 
+from tilth.chambers.closing import at_closing
 from tilth.chambers.closures import make_closures
 from tilth.chambers.flags import CLOSURE_FLAGS
-from tilth.chambers.flux import FluxSettings, at_closing, fluxes
+from tilth.chambers.flux import FluxSettings, fluxes
 from tilth.chambers.selection import MODELS, REASONS
 from tilth.core.errors import InputError, UnitsError
 from tilth.core.flags import is_flagged

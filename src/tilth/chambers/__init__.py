@@ -48,7 +48,7 @@ _CONTENTS = {
     "to_dry": "air",
     # Fluxes
     "fluxes": "flux",
-    "FluxSettings": "flux",
+    "FluxSettings": "settings",
     "share_kappa": "pooling",
     "fit_series": "exponential",
     "minimum_detectable_flux": "detection",

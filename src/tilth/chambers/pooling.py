@@ -18,7 +18,7 @@ from tilth.chambers.air import as_fitted
 from tilth.chambers.closures import check_closures
 from tilth.chambers.exponential import delay, project
 from tilth.chambers.fitting import select_points
-from tilth.chambers.flux import BLOCKING, FluxSettings, fit_window
+from tilth.chambers.settings import BLOCKING, FluxSettings, fit_window
 from tilth.core.errors import InputError
 from tilth.core.flags import is_flagged
 from tilth.core.model import require_text, require_variables, stamp

@@ -110,6 +110,38 @@ def choose(rule, fitted, slopes, aicc, g_factor, g_limit, flags, n):
     return model, reason
 
 
+def corrected_aic(mean_square, n, parameters):
+    r"""Akaike's criterion with the small-sample correction.
+
+    .. math:: n \ln\frac{RSS}{n} + 2K + \frac{2K(K+1)}{n-K-1}
+
+    Parameters
+    ----------
+    mean_square : array_like
+        RSS / n, in squared units of the data.
+    n : array_like
+        Number of independent points.
+    parameters : int
+        K, the fitted parameters and the residual variance.
+
+    Returns
+    -------
+    numpy.ndarray
+        AICc up to a constant shared by models on the same data; infinite where
+        there are not more points than parameters allow.
+
+    References
+    ----------
+    Hurvich & Tsai (1989), Biometrika 76:297.
+    """
+    k = parameters
+    room = n - k - 1.0
+    small = np.where(
+        room > 0.0, 2.0 * k * (k + 1.0) / np.where(room > 0, room, 1), np.inf
+    )
+    return n * np.log(mean_square) + 2.0 * k + small
+
+
 def error_of_choice(slopes, model, reason):
     r"""Return the standard error of the chosen slope, the choice itself included.
 
