@@ -40,6 +40,17 @@ def test_the_curve_drawn_is_the_curve_of_the_flux(pair):
     )
 
 
+def test_the_curve_of_a_shared_rate_is_drawn_too():
+    closures = simulate_closures(2, 61, flux=2.0, k=0.006, noise=1.0, seed=3)
+    closures["shared_kappa"] = ("closure", [0.006, 0.006], {"units": "s-1"})
+    closures["shared_kappa_se"] = ("closure", [0.1, 0.1], {"units": "1"})
+    settings = FluxSettings(models=("pooled",), select="pooled")
+    fitted = fluxes(closures, "co2", settings)
+    page = plots.plot_closure(closures, fitted, str(fitted["closure"].values[0]))
+    labels = {line.get_label() for line in page.axes[0].lines}
+    assert "shared curvature" in labels
+
+
 def test_the_page_tells_flux_choice_and_flags(pair):
     closures, fitted = pair
     words = texts(

@@ -82,6 +82,12 @@ def test_flagged_closures_take_no_part_but_get_the_rate():
     assert shared[0] == pytest.approx(0.004, rel=0.35)
 
 
+def test_a_remark_does_not_take_a_closure_out():
+    data = night(k=0.004)
+    data["closure_flag"].values[:] = CLOSURE_FLAGS.bit("negative_time")
+    assert np.isfinite(share_kappa(data)["shared_kappa"]).all()
+
+
 def test_too_few_closures_share_nothing_and_say_so():
     data = share_kappa(night(n=MIN_CLOSURES - 1))
     assert np.isnan(data["shared_kappa"]).all()

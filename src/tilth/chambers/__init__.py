@@ -34,9 +34,15 @@ _CONTENTS = {
     "make_closures": "closures",
     "CLOSURE_FLAGS": "flags",
     "FLUX_FLAGS": "flags",
+    "is_doubted": "flags",
     # Known truth
     "simulate_closures": "simulate",
     "simulate_fleet": "simulate",
+    "Layout": "simulate_world",
+    "Soil": "simulate_world",
+    "Faults": "simulate_world",
+    "Chamber": "simulate",
+    "Sensor": "simulate",
     # Geometry and air
     "read_geometry": "geometry",
     "geometry_from_dict": "geometry",

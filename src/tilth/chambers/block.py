@@ -16,6 +16,7 @@ from tilth.chambers.settings import FluxSettings
 
 def output_names(settings: FluxSettings) -> list[str]:
     """Columns of `flux_block`, in order."""
+    pooled = ["kappa_pooled", "c0_pooled"] if "pooled" in settings.fitted else []
     names = ["flux", "flux_se", "model", "model_reason", "flux_flag"]
     for model in settings.fitted:
         names += [f"flux_{model}", f"flux_{model}_se"]
@@ -23,7 +24,7 @@ def output_names(settings: FluxSettings) -> list[str]:
         *names, "mdf", "g_factor", "kappa", "kappa_max", "amount", "n_points",
         "n_independent", "autocorrelation", "r2_linear", "rmse_linear", "rmse_hm",
         "mae_linear", "mae_hm", "aicc_linear", "aicc_hm", "c_closing", "c0_linear",
-        "c0_hm", "c_inf_hm", "t0_licor", "c_inf_licor", "rmse_licor",
+        "c0_hm", "c_inf_hm", "t0_licor", "c_inf_licor", "rmse_licor", *pooled,
     ]  # fmt: skip
 
 
@@ -112,6 +113,8 @@ def flux_block(
         fit["c_closing"], fit["linear_c0"], fit["hm_c0"], fit["hm_c_inf"],
         fit["licor_t0"], fit["licor_c_inf"], rmse["licor"],
     ]  # fmt: skip
+    if "pooled" in settings.fitted:
+        columns += [shared_k, fit["pooled_c0"]]
     return np.column_stack(columns)
 
 

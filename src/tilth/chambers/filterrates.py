@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import xarray as xr
 
+from tilth.chambers.flags import REMARKS
 from tilth.core.errors import InputError
 from tilth.core.flags import flag_masks, is_flagged
 from tilth.core.model import require_text, require_variables
@@ -55,7 +56,7 @@ def filter_rates(
     for name in (by, replica):
         require_text(closures[name])
     flag = closures["closure_flag"]
-    reasons = [r for r in flag_masks(flag) if r not in NOT_NIGHT]
+    reasons = [r for r in flag_masks(flag) if r not in (*NOT_NIGHT, *REMARKS)]
     table = pd.DataFrame(
         {reason: is_flagged(flag, reason).values for reason in reasons}
         | {

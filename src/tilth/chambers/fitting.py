@@ -421,16 +421,15 @@ def _licor(
     j = _LICOR
     if k <= k_low:
         # LI-COR's own firmware falls back to the line here (Cx runs to 1e6).
-        row[j], row[j + 1] = row[_LINEAR], row[_LINEAR + 1]
-        row[j + 5] = row[_LINEAR + 3]
-        return 0
-    # Where the curve passes Cf: exp(-k t0) = 1 - k (Cf - C0) / s0.
-    inside = 1.0 - k * (initial - c0) / s0
-    if not inside > 0.0:
-        return _NO_LICOR
-    row[j] = s0 + k * (c0 - initial)
-    row[j + 2], row[j + 3], row[j + 4] = k, c0 + s0 / k, -math.log(inside) / k
-    row[j + 5] = rss
+        row[j], row[j + 5] = row[_LINEAR], row[_LINEAR + 3]
+    else:
+        # Where the curve passes Cf: exp(-k t0) = 1 - k (Cf - C0) / s0.
+        inside = 1.0 - k * (initial - c0) / s0
+        if not inside > 0.0:
+            return _NO_LICOR
+        row[j] = s0 + k * (c0 - initial)
+        row[j + 2], row[j + 3], row[j + 4] = k, c0 + s0 / k, -math.log(inside) / k
+        row[j + 5] = rss
     if n > 3:
         for i in range(n):
             residual[i] = c[i] - c0 - s0 * g[i]
@@ -442,9 +441,10 @@ def _licor(
             factor = variance_inflation(n, fresh, 3, rho)
             variance *= factor
             initial_variance *= factor
-        cc, cs, ck, ss, sk, kk = curve_covariance(n, s0, g, dg, variance)
-        # Gradient of the slope by (C0, s0, log k).
-        a, b, d = k, 1.0, k * (c0 - initial)
+        # With s0 log k as the third parameter a vanishing slope does no harm.
+        cc, cs, ck, ss, sk, kk = curve_covariance(n, 1.0, g, dg, variance)
+        # Gradient of the slope by (C0, s0, s0 log k).
+        a, b, d = k, 1.0, k * (c0 - initial) / s0 if s0 != 0.0 else 0.0
         total = (
             a * a * cc + b * b * ss + d * d * kk
             + 2.0 * (a * b * cs + a * d * ck + b * d * sk)

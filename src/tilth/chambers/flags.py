@@ -1,6 +1,8 @@
 """The reasons a closure or a flux can be doubted, one bit each."""
 
-from tilth.core.flags import FlagTable
+import xarray as xr
+
+from tilth.core.flags import FlagTable, flag_masks, is_flagged
 
 #: Raised by readers and by the quality filters, per closure (``closure_flag``).
 CLOSURE_FLAGS = FlagTable(
@@ -56,3 +58,30 @@ FLUX_FLAGS = FlagTable(
         "closure_rejected": "the closure is damaged: no flux is given",
     }
 )
+
+#: Meanings of ``closure_flag`` that are remarks: what they name was left out or is
+#: only worth knowing, and the flux of the closure can be used.
+REMARKS = (
+    "missing_footer",
+    "bad_rows",
+    "duplicate_times",
+    "negative_time",
+    "instrument_warning",
+    "unknown_time",
+)
+
+
+def is_doubted(flag: xr.DataArray) -> xr.DataArray:
+    """Return where a closure is flagged for more than a remark.
+
+    Parameters
+    ----------
+    flag : xarray.DataArray
+        ``closure_flag`` of a closures or flux dataset.
+
+    Returns
+    -------
+    xarray.DataArray of bool
+        True where any meaning but those of `REMARKS` holds.
+    """
+    return is_flagged(flag, *(m for m in flag_masks(flag) if m not in REMARKS))

@@ -162,6 +162,7 @@ _TEXTS: dict[str, str] = {
     "autocorrelation": "lag-1 autocorrelation of the residuals of the exponential",
     "r2_linear": "coefficient of determination of the line",
     "c_closing": "concentration at closing, line through the first 10 s",
+    "kappa_pooled": "rate constant shared with other closures",
     "c0_linear": "concentration of the line at closing",
     "c0_hm": "concentration of the exponential at closing",
     "c_inf_hm": "concentration the exponential tends to",

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from tilth.chambers.flags import is_doubted
 from tilth.core.errors import InputError
-from tilth.core.flags import add_flag, is_flagged
+from tilth.core.flags import add_flag
 from tilth.core.model import require_variables
 
 #: Smallest relative scatter taken for the neighbours: chambers do not repeat better.
@@ -139,7 +140,7 @@ def flag_outliers(
     require_variables(
         fluxes, [variable, group, "time", "closure_flag"], "the outlier test"
     )
-    clean = ~is_flagged(fluxes["closure_flag"])
+    clean = ~is_doubted(fluxes["closure_flag"])
     values = fluxes[variable].where(clean)
     found = outliers(
         fluxes["time"].values,

@@ -13,7 +13,7 @@ import xarray as xr
 from tilth.chambers.selection import MODELS, REASONS
 from tilth.core.errors import InputError
 from tilth.core.flags import flag_masks
-from tilth.core.plotting import figure, style
+from tilth.core.plotting import COLOURS, figure, style
 from tilth.core.progress import track
 from tilth.core.typeset import units_text
 from tilth.core.units import convert
@@ -21,8 +21,13 @@ from tilth.core.units import convert
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NAMES = {"linear": "straight line", "hm": "exponential (HM)", "licor": "LI-COR"}
-_COLOURS = {"linear": "C1", "hm": "C0"}
+_NAMES = {
+    "linear": "straight line",
+    "hm": "exponential (HM)",
+    "licor": "LI-COR",
+    "pooled": "shared curvature",
+}
+_COLOURS = {"linear": COLOURS[1], "hm": COLOURS[0], "pooled": COLOURS[2]}
 
 
 def raised_words(flag: xr.DataArray) -> list[str]:
@@ -133,12 +138,18 @@ def _curves(fit: xr.Dataset) -> dict:
     intercept = float(fit["c0_linear"])
     if np.isfinite(slope):
         curves["linear"] = lambda t: intercept + slope * (t - lag(t))
-    k, c0, s0 = float(fit["kappa"]), float(fit["c0_hm"]), float(fit["flux_hm"]) / amount
-    if np.isfinite(k * c0 * s0):
-        curves["hm"] = lambda t: (
-            c0 + s0 * (-np.expm1(-k * t) / k - lag(t)) / (1.0 - k * tau)
-        )
+    for name, rate in (("hm", "kappa"), ("pooled", "kappa_pooled")):
+        if rate in fit:
+            k, c0 = float(fit[rate]), float(fit[f"c0_{name}"])
+            s0 = float(fit[f"flux_{name}"]) / amount
+            if np.isfinite(k * c0 * s0):
+                curves[name] = _exponential(k, c0, s0, tau, lag)
     return curves
+
+
+def _exponential(k, c0, s0, tau, lag):
+    """Return the curve of `tilth.chambers.exponential` as a function of time."""
+    return lambda t: c0 + s0 * (-np.expm1(-k * t) / k - lag(t)) / (1.0 - k * tau)
 
 
 def _used(fit: xr.Dataset, t: np.ndarray) -> np.ndarray:

@@ -18,9 +18,9 @@ from tilth.chambers.air import as_fitted
 from tilth.chambers.closures import check_closures
 from tilth.chambers.exponential import delay, project
 from tilth.chambers.fitting import select_points
-from tilth.chambers.settings import BLOCKING, FluxSettings, fit_window
+from tilth.chambers.flags import is_doubted
+from tilth.chambers.settings import FluxSettings, fit_window
 from tilth.core.errors import InputError
-from tilth.core.flags import is_flagged
 from tilth.core.model import require_text, require_variables, stamp
 from tilth.core.units import convert
 
@@ -48,7 +48,7 @@ def share_kappa(
     .. math:: \chi^2(k) = \sum_i \frac{RSS_i(k)}{s_i^2}, \qquad
               se(\ln k) = \left(\tfrac12\,\frac{d^2\chi^2}{d(\ln k)^2}\right)^{-1/2} .
 
-    Closures with any quality flag do not take part, but get their group's k.
+    Closures that a flag puts in doubt do not take part, but get their group's k.
 
     Parameters
     ----------
@@ -104,8 +104,7 @@ def share_kappa(
     sums, n = _residual_sums(
         elapsed, value, start, end, settings.response, np.exp(log_k)
     )
-    sound = (closures["closure_flag"].to_numpy() == 0) & (n > 4)
-    sound &= ~is_flagged(closures["closure_flag"], *BLOCKING).to_numpy()
+    sound = ~is_doubted(closures["closure_flag"]).to_numpy() & (n > 4)
 
     stamps = pd.DatetimeIndex(closures["time"].to_numpy())
     period = (stamps - stamps.min()) // pd.Timedelta(days=days)

@@ -309,6 +309,11 @@ def flag_no_exchange(
     soil = nothing
     if "soil_co2" in closures:
         soil = convert(closures["soil_co2"], "umol mol-1").values
+        if soil.ndim == 2:  # one reading per sample: their mean
+            known = np.isfinite(soil)
+            count = known.sum(axis=1)
+            total = np.where(known, soil, 0.0).sum(axis=1)
+            soil = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         soil = np.where((soil > 0) & (soil <= _CO2_SENSOR_LIMIT), soil, np.nan)
     stalled, worked = servo == 0, servo == 1
     dry_still = _no_change(signs, "h2o_change", limits.h2o_change)

@@ -344,11 +344,14 @@ def _without_flagged(table: pd.DataFrame) -> pd.DataFrame:
     """Leave out the closures a filter flagged, and say how many."""
     if "closure_flag" not in table or table["closure_flag"].dtype.kind in "if":
         return table
-    clean = table["closure_flag"].fillna("") == ""
+    from tilth.chambers.flags import REMARKS
+
+    words = table["closure_flag"].fillna("").str.split(";")
+    clean = words.map(lambda raised: set(raised) <= {"", *REMARKS})
     if not clean.all():
         typer.echo(
             f"{int((~clean).sum())} of {len(table)} fluxes left out: their closures "
-            "are flagged",
+            "are in doubt",
             err=True,
         )
     return table[clean]

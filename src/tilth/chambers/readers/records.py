@@ -1,17 +1,17 @@
 """The record: one analyser's continuous series, and its cutting into closures.
 
-==================  ==========  =====================================================
-variable            dimensions  what
-==================  ==========  =====================================================
-``time``            time        UTC, in the order of the file: repeats and backward
-                                steps are kept and flagged
-``instrument_time`` time        the instrument's own clock, as it wrote it
-``co2`` and others  time        mole fraction; attribute ``basis``: dry, wet
-``h2o``             time        water vapour mole fraction (of moist air)
-``pressure``        time        air pressure at the chamber
-``temperature``     time        air temperature in the chamber
-``record_flag``     time        reasons for doubt (CF bit mask)
-==================  ==========  =====================================================
+===================  ==========  ====================================================
+variable             dimensions  what
+===================  ==========  ====================================================
+``time``             time        UTC, in the order of the file: repeats and backward
+                                 steps are kept and flagged
+``instrument_time``  time        the instrument's own clock, as it wrote it
+``co2`` and others   time        mole fraction; attribute ``basis``: dry, wet
+``h2o``              time        water vapour mole fraction (of moist air)
+``pressure``         time        air pressure at the chamber
+``temperature``      time        air temperature in the chamber
+``record_flag``      time        reasons for doubt (CF bit mask)
+===================  ==========  ====================================================
 
 Pressure and temperature of the analyser's cell are ``cell_pressure`` and
 ``cell_temperature``: they are not those of the chamber, and a flux calculated with

@@ -241,10 +241,10 @@ def _fick(part: Part, hours: pd.DataFrame, soil: xr.Dataset) -> None:
                 bar=">= 0.5",
             ),
             Metric(
-                f"Fick's law, table {table}: slope",
-                1e4 * fit["slope"],
-                1e4 * fit["slope_se"],
-                "1e-4 umol m-2 s-1 ppm-1",
+                f"Fick's law, table {table}: flux per 1000 ppm",
+                1e3 * fit["slope"],
+                1e3 * fit["slope_se"],
+                "umol m-2 s-1",
             ),
         ]
     for name, row in by_table[~by_table["one_soil"]].iterrows():
