@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,10 @@ from tilth.chambers.readers.licor_81x_records import (
     temperature_source,
 )
 from tilth.chambers.readers.licor_checks import (
+    check_utc_offset,
     describe,
     implausible,
     looks_like,
-    number,
     numbers,
     raise_flags,
     read_bytes,
@@ -156,11 +157,7 @@ def read_licor_81x(
     LI-COR LI-8100A manual, ch. 3 (file format), eq. 4-12; the meaning of the first
     line is not documented and was found from the files.
     """
-    if not abs(utc_offset) <= 14.0:
-        raise InputError(
-            f"utc_offset is {utc_offset} h, but no clock on Earth is more than 14 h "
-            "from UTC: give the hours the instrument is ahead, such as 1 or -5.5"
-        )
+    check_utc_offset(utc_offset)
     raw = read_bytes(path)
     lines = Lines(raw)
     observations = cut_observations(lines)
@@ -279,10 +276,10 @@ def _geometry(observations: list[Observation]) -> tuple[np.ndarray, np.ndarray]:
 
 def _seconds(text: bytes) -> float:
     """Return the seconds of ``mm:ss`` or ``hh:mm:ss``, or NaN."""
-    parts = [number(part) for part in text.decode("latin-1").strip().split(":")]
-    if len(parts) > 3 or any(not part >= 0.0 for part in parts):
+    if not re.fullmatch(rb"(\d\d:)?\d\d:\d\d", text.strip()):
         return np.nan
-    return float(sum(part * 60.0**i for i, part in enumerate(reversed(parts))))
+    parts = [int(part) for part in text.split(b":")]
+    return float(sum(part * 60**i for i, part in enumerate(reversed(parts))))
 
 
 def _last_fitted(elapsed: np.ndarray, dead_band: float, samples: float) -> float:

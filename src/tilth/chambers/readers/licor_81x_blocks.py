@@ -165,6 +165,7 @@ def cut_observations(lines: Lines) -> list[Observation]:
     part = "none"  # of the current observation: header, records, summary, footer
     records_at_start = 0
     records_so_far = 0
+    blank, stray = -9, (-9, 0)
 
     def begin(line: int, offset: int, part: str) -> Observation:
         nonlocal records_at_start
@@ -189,7 +190,10 @@ def cut_observations(lines: Lines) -> list[Observation]:
                 _note_once(current, current.footer, key, line, value)
             elif colon and key in _HEADER_KEYS:
                 if part != "header" or has_records:
-                    begin(line, offset, "header")
+                    # A line just before that nobody knows is a damaged first line.
+                    begin(
+                        *(stray if stray[0] == line - 1 else (line, offset)), "header"
+                    )
                 part = "header"
                 # Two lines that contradict each other are damage.
                 if found[-1].header.setdefault(key, value) != value:
@@ -215,11 +219,11 @@ def cut_observations(lines: Lines) -> list[Observation]:
             elif text.startswith(b"-1\t") and found:
                 found[-1].warnings.append(lines.decode(text[3:]))
                 found[-1].damage.add("instrument_warning")
-            elif (
-                found
-                and text.strip()
-                and (part in ("records", "summary") or text.count(b"\t") > 4)
-            ):
+            elif not text.strip():
+                blank = line
+            elif found and part in ("summary", "footer") and blank == line - 1:
+                stray = line, offset
+            elif found and (part in ("records", "summary") or text.count(b"\t") > 4):
                 # Junk among records, or half a record anywhere.
                 found[-1].damage.add("bad_rows")
     if not found and lines.is_record.any():

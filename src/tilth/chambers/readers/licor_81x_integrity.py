@@ -13,7 +13,12 @@ import xarray as xr
 
 from tilth.chambers.readers.licor_81x_blocks import Lines, Observation, part_lengths
 from tilth.chambers.readers.licor_81x_records import COLUMNS, column, fields_fit
-from tilth.chambers.readers.licor_checks import closing_value, line, numbers
+from tilth.chambers.readers.licor_checks import (
+    ENOUGH,
+    closing_value,
+    line,
+    numbers,
+)
 from tilth.core.constants import MOLAR_GAS_CONSTANT_LICOR, ZERO_CELSIUS
 
 #: Summary record -> rounding of its printed values in units of the file, with a
@@ -33,9 +38,6 @@ _DIGITS = 1e-5
 #: window are lost, so that only gross contradictions show.
 _FLUX_SLACK = (0.006, 1e-3)
 _ROUGH_FLUX_SLACK = (0.1, 0.25)
-
-#: Less than this share of what the file promises is a truncated observation.
-_ENOUGH = 0.9
 
 
 def copies(closures: xr.Dataset) -> np.ndarray:
@@ -113,20 +115,26 @@ def incomplete(
     window = (elapsed >= closures["dead_band"].to_numpy()[:, None]).sum(axis=1)
     planned = closures["observation_length"].to_numpy() / step
     untold = ~np.isfinite(span) & ~np.isfinite(fitted)
-    truncated = (n < _ENOUGH * (span / step + 1.0)) | (window < _ENOUGH * fitted)
-    truncated |= untold & (n < _ENOUGH * planned)
+    truncated = (n < ENOUGH * (span / step + 1.0)) | (window < ENOUGH * fitted)
+    truncated |= untold & (n < ENOUGH * planned)
     gaps = (longest > 1.5 * step) | (n < span / step + 0.5) | (window < fitted)
 
     altered = np.zeros(n.size, bool)
     for i, observation in enumerate(observations):
         found, promised = part_lengths(lines, observation), observation.lengths
         if found and promised:
-            # Header and footer are counted with or without a line end at their end.
-            slack = (2, 0, 0, 0, 2)
-            off = [abs(a - b) for a, b in zip(found, promised, strict=True)]
-            altered[i] = any(a > b for a, b in zip(off, slack, strict=True))
-            truncated[i] |= found[2] < _ENOUGH * promised[2]
-    lost = ~np.isfinite(closures["firmware_linear_flux"].to_numpy())
+            # The last line end of a footer may be counted or not; the File Viewer
+            # (2.0c) writes headers one shorter than it says.
+            viewer = b"File Viewer" in observation.header.get(b"Software", b"")
+            slack = (int(viewer), 0, 0, 0, 1)
+            off = [b - a for a, b in zip(found, promised, strict=True)]
+            altered[i] = any(not 0 <= a <= b for a, b in zip(off, slack, strict=True))
+            truncated[i] |= found[2] < ENOUGH * promised[2]
+        altered[i] |= not promised  # its first line is lost
+    lost = ~np.isfinite(closures["dead_band"].to_numpy())
+    for name, variable in closures.data_vars.items():
+        if str(name).startswith("firmware_"):
+            lost |= ~np.isfinite(variable.to_numpy())
     for said in summary.values():
         lost |= ~np.isfinite(said["Cdry"])
     lost |= closures["firmware_status"].to_numpy() == ""
@@ -185,7 +193,7 @@ def contradictions(
     gap = np.abs(amount * slope - printed)
     for where, (constant, fraction) in (
         (exact, _FLUX_SLACK),
-        (share >= _ENOUGH, _ROUGH_FLUX_SLACK),
+        (share >= ENOUGH, _ROUGH_FLUX_SLACK),
     ):
         doubt |= (
             where & np.isfinite(share) & (gap > constant + fraction * np.abs(printed))

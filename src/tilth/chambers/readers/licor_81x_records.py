@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tilth.chambers.readers.licor_81x_blocks import Lines, Observation
+from tilth.chambers.readers.licor_checks import numbers
 
 #: Column of the file -> variable. Pressure is in kPa, the rest in canonical units.
 COLUMNS = {
@@ -136,6 +137,12 @@ def _legible(lines: Lines, observation: Observation, rows: np.ndarray) -> np.nda
             return rows[:0]
     if any(labels.count(label) > 1 for label in COLUMNS):
         observation.damage.add("damaged_header")
+    if labels[-1] == "Annotation" and rows.size:
+        # Numbers for annotations: a label is lost, and those after it are one off.
+        middle = rows[rows.size // 2]
+        fields = lines.raw[lines.start[middle] : lines.stop[middle]].split(b"\t")
+        if len(fields) == len(labels) and np.isfinite(numbers(fields[-1:])[0]):
+            observation.damage.add("damaged_header")
     legible = fields_fit(observation, lines.tabs[rows]) & lines.is_clean[rows]
     legible &= rows > observation.label_line
     if not legible.all():
@@ -178,8 +185,8 @@ def _parse(lines: Lines, labels: list[str], rows: np.ndarray) -> dict[str, np.nd
             values = table[i]
             if values.dtype.kind not in "fiu":
                 values = pd.to_numeric(values, errors="coerce")
-            numbers = values.to_numpy(float)
-            parsed[name] = np.where(np.isfinite(numbers), numbers, np.nan)
+            found = values.to_numpy(float)
+            parsed[name] = np.where(np.isfinite(found), found, np.nan)
     return parsed
 
 

@@ -28,11 +28,19 @@ _SIGNATURES = (
     (b"Model:\tLI-7", "the record of a LI-78xx analyser (.data)"),
 )
 
+#: The Smart Chamber and the LI-8250 fit the records *after* the dead-band; a closure's
+#: window includes its ends. So their dead-band is held a millisecond longer.
+PAST_DEAD_BAND = 1e-3
+
+#: A record set smaller than this share of what the file promises is truncated.
+ENOUGH = 0.9
+
 _PIECE = 8192  # bytes of a gzip file unpacked at a time
 
-#: Water vapour above saturation by more than this is not credible. Measured: up to
-#: 1.004 in condensing closures, whose vapour is read in a bench at 50 degC.
-_SATURATION_MARGIN = 1.10
+#: Water vapour above saturation by more than this is not credible: a thermometer wrong
+#: by 3.5 K. Seen in sound closures: 1.004 (condensing), 1.18 (thermometer cooled by a
+#: clear night above warm wet soil).
+_SATURATION_MARGIN = 1.25
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -246,6 +254,8 @@ def raise_flags(closures: xr.Dataset, raised: Mapping[str, np.ndarray]) -> xr.Da
 
 def with_clock(closures: xr.Dataset, clock: np.ndarray) -> xr.Dataset:
     """Keep the instrument's own closing time beside the one in UTC."""
+    unknown = np.isnat(closures["time"].to_numpy())
+    closures = raise_flags(closures, {"unknown_time": unknown})
     closures = closures.assign_coords(
         instrument_time=("closure", np.asarray(clock, "datetime64[ns]"))
     )
@@ -253,6 +263,15 @@ def with_clock(closures: xr.Dataset, clock: np.ndarray) -> xr.Dataset:
         "time of closing by the instrument's own clock"
     )
     return closures
+
+
+def check_utc_offset(hours: float) -> None:
+    """Raise unless a clock somewhere can be so many hours ahead of UTC."""
+    if not abs(hours) <= 14.0:
+        raise InputError(
+            f"utc_offset is {hours} h, but no clock on Earth is more than 14 h from "
+            "UTC: give the hours the instrument is ahead, such as 1 or -5.5"
+        )
 
 
 def utc_from(clock: np.ndarray, utc_offset: float) -> np.ndarray:
