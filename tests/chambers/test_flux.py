@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from scipy.optimize import least_squares
+from scipy.stats import t as t_distribution
 
 from tilth.chambers.closing import at_closing
 from tilth.chambers.closures import make_closures
@@ -138,6 +139,12 @@ def test_a_mass_concentration_gives_a_mass_flux_without_any_pressure():
     assert result["flux_linear"].item() * 3600 == pytest.approx(11.52, rel=1e-9)
     assert result["flux_linear_se"].item() * 3600 == pytest.approx(2.02849698, rel=1e-8)
     assert result["flux"].attrs["units"] == "mg m-2 s-1"
+    # p .0296345 and AIC 27.5179 of the same unit test follow from these numbers.
+    ratio = result["flux_linear"].item() / result["flux_linear_se"].item()
+    assert 2 * t_distribution.sf(ratio, df=2) == pytest.approx(0.0296345, rel=1e-5)
+    mean_square = result["rmse_linear"].item() ** 2
+    aic = 4 * (np.log(2 * np.pi * mean_square) + 1) + 2 * 3
+    assert aic == pytest.approx(27.5179, abs=5e-5)
 
 
 def test_the_published_robust_flux_is_met():

@@ -6,6 +6,8 @@ import pytest
 
 from tilth.chambers.flux import FluxSettings, fluxes
 from tilth.chambers.readers.licor_81x import read_licor_81x
+from tilth.chambers.readers.licor_82z import read_licor_82z
+from tilth.chambers.readers.smart_chamber import read_smart_chamber
 from tilth.core.flags import is_flagged
 
 LICOR = FluxSettings(r_gas=8.314, autocorrelation=False)
@@ -75,3 +77,40 @@ def test_the_firmwares_error_of_an_exponential_flux_is_far_too_small(dataset):
         table["refit_exp_se"][curved],
         rtol=0.12,
     )
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("file", "gas"),
+    [
+        ("fluxfinder_LI8200-01S.json", "co2"),
+        ("fluxfinder_LI8200-01S.json", "ch4"),
+        ("goFlux_LI8200.json", "n2o"),
+    ],
+)
+def test_smart_chamber_fluxes_are_the_firmwares(dataset, file, gas):
+    # It gives one flux a gas: the line's where its exponential has run to Cx 1e6 or
+    # below zero, else the exponential's, stopped after four iterations (n2o: the
+    # optimum is 1.6 % away, chambers.md case 1).
+    closures = read_smart_chamber(dataset("licor-examples") / file)
+    ours = fluxes(closures, gas, LICOR)
+    printed = firmware(closures, f"flux_{gas}")
+    known = np.isfinite(printed)
+    asymptote = firmware(closures, f"cx_{gas}")
+    line = known & ((asymptote <= 0.0) | (asymptote >= 1e6))
+    curve = known & ~line
+    assert known.sum() == (1 if gas == "n2o" else 3)
+    difference = np.abs(ours["flux_linear"].values - printed)
+    assert (difference[line] <= PRINTED).all()
+    relative = np.abs(ours["flux_licor"].values / printed - 1)
+    assert (relative[curve] <= 0.03).all()
+    # The empty repetition has no flux, not a zero.
+    assert np.isnan(ours["flux"].values[~known]).all()
+
+
+@pytest.mark.realdata
+def test_an_82z_archive_gives_the_fluxes_of_its_own_log(dataset):
+    closures = read_licor_82z(dataset("licor-examples") / "LI8250.82z")
+    co2, ch4 = (fluxes(closures, gas, LICOR) for gas in ("co2", "ch4"))
+    assert ch4["flux_linear"].item() == pytest.approx(-1.386, abs=5.1e-4)
+    assert co2["flux_licor"].item() == pytest.approx(12.11, rel=0.03)
