@@ -257,6 +257,19 @@ def test_line_ends_and_packing_change_nothing(read, rewrite):
     assert all(same(clean, other, i, i) for i in range(3))
 
 
+def test_a_comment_that_looks_like_a_header_line_is_a_comment(read):
+    text = observation(header={"Comments": "see below\nArea: shaded"}.items())
+    closures = read(text.encode())
+    assert closures["area"].item() == pytest.approx(317.8e-4)
+    assert words(closures) == set()
+
+
+def test_a_clock_beyond_belief_is_no_time(read):
+    closures = read(observation().replace("2024-05-01", "9024-05-01").encode())
+    assert np.isnat(closures["time"].values[0])
+    assert {"unknown_time", "damaged_header"} <= words(closures)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_labels_are_read_in_either_encoding(read, encoding):
     closures = read(observation(label="Gräser Süd").encode(encoding))

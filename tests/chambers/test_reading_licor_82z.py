@@ -229,6 +229,7 @@ def replaced(old, new):
         (lambda r: [*r[:50], r[50][:20], *r[51:]], {"bad_rows"}),
         (lambda r: [*r[:50], r[50], *r[50:]], {"duplicate_times"}),
         (lambda r: [*r[:50], r[51], r[50], *r[52:]], {"non_monotonic_time"}),
+        (replaced("20240501,", "99990501,"), {"no_data", "unknown_time"}),
         (replaced(",98.5,", ",,"), {"bad_rows"}),
         (replaced(",12.0,", ",95,"), {"implausible_temperature"}),
         (replaced(",98.5,0,", ",98.5,3,"), {"instrument_warning"}),

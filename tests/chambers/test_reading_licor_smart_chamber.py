@@ -222,6 +222,7 @@ def changed(path, value):
         (["header", "TotalVolume"], "much", {"damaged_header"}),
         (["header", "DeadBand"], None, {"damaged_header"}),
         (["header", "Date"], "yesterday", {"unknown_time"}),
+        (["header", "Date"], "9999-12-31 23:59:59", {"unknown_time"}),
         (["data"], None, {"no_data", "truncated"}),
         (["data", "timestamp"], None, {"no_data"}),
         (["data", "co2"], list(range(300, 320)), {"bad_rows"}),

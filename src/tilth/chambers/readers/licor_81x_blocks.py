@@ -167,14 +167,14 @@ def cut_observations(lines: Lines) -> list[Observation]:
     records_so_far = 0
     blank, stray = -9, (-9, 0)
 
-    def begin(line: int, offset: int, part: str) -> Observation:
+    def begin(line: int, offset: int, with_part: str) -> Observation:
         nonlocal records_at_start
         if not found and records_so_far > 0:
             found.append(Observation(0, 0, damage={"damaged_header"}))
         if found:
             found[-1].last = line
         found.append(Observation(line, offset))
-        if part != "header":
+        if with_part != "header":
             found[-1].damage.add("damaged_header")
         records_at_start = records_so_far
         return found[-1]
@@ -183,12 +183,13 @@ def cut_observations(lines: Lines) -> list[Observation]:
         records_so_far = seen_records[i]
         for offset, text in _pieces(begins[i], lines.raw[begins[i] : ends[i]]):
             key, colon, value = text.partition(b":")
+            told = colon and value[:1] in (b"", b"\t")
             has_records = records_so_far > records_at_start
-            if colon and key in _FOOTER_KEYS:
+            if told and key in _FOOTER_KEYS:
                 current = found[-1] if found else begin(line, offset, "footer")
                 part = "footer"
                 _note_once(current, current.footer, key, line, value)
-            elif colon and key in _HEADER_KEYS:
+            elif told and key in _HEADER_KEYS:
                 if part != "header" or has_records:
                     # A line just before that nobody knows is a damaged first line.
                     begin(

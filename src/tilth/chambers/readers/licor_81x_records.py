@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tilth.chambers.readers.licor_81x_blocks import Lines, Observation
-from tilth.chambers.readers.licor_checks import numbers
+from tilth.chambers.readers.licor_checks import YEAR_2100, numbers
 
 #: Column of the file -> variable. Pressure is in kPa, the rest in canonical units.
 COLUMNS = {
@@ -180,7 +180,9 @@ def _parse(lines: Lines, labels: list[str], rows: np.ndarray) -> dict[str, np.nd
                 table[i], format="%Y-%m-%d %H:%M:%S", errors="coerce"
             )
             seconds = stamps.to_numpy("datetime64[s]").astype(float)
-            parsed[name] = np.where(stamps.isna(), np.nan, seconds)
+            parsed[name] = np.where(
+                (seconds > 0.0) & (seconds < YEAR_2100), seconds, np.nan
+            )
         else:
             values = table[i]
             if values.dtype.kind not in "fiu":

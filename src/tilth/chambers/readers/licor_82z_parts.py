@@ -16,6 +16,7 @@ import pandas as pd
 
 from tilth.chambers.closures import GASES
 from tilth.chambers.readers.licor_checks import (
+    YEAR_2100,
     decode,
     looks_like,
     number,
@@ -182,7 +183,9 @@ class Table:
         stamps = pd.to_datetime(
             pd.Series(texts, dtype="str"), format="%Y%m%d%H%M%S", errors="coerce"
         )
-        return stamps.to_numpy("datetime64[ns]")
+        seconds = stamps.to_numpy("datetime64[s]").astype(float)
+        credible = (seconds > 0.0) & (seconds < YEAR_2100)
+        return stamps.where(credible).to_numpy("datetime64[ns]")
 
 
 def start_of_closing(document: dict[str, Any]) -> Any:

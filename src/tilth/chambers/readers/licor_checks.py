@@ -35,6 +35,9 @@ PAST_DEAD_BAND = 1e-3
 #: A record set smaller than this share of what the file promises is truncated.
 ENOUGH = 0.9
 
+#: Seconds from 1970 to 2100: no instrument's clock tells a later time.
+YEAR_2100 = 4_102_444_800.0
+
 _PIECE = 8192  # bytes of a gzip file unpacked at a time
 
 #: Water vapour above saturation by more than this is not credible: a thermometer wrong

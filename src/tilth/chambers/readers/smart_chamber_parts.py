@@ -14,6 +14,7 @@ from tilth.chambers.closures import GASES
 from tilth.chambers.readers.licor_checks import (
     ENOUGH,
     PAST_DEAD_BAND,
+    YEAR_2100,
     closing_value,
     number,
 )
@@ -208,7 +209,7 @@ def _read_times(closure: Repetition, header: dict[str, Any]) -> None:
     """Read the closing time: local, and UTC by the time zone or else the GPS."""
     date = str(header.get("Date"))
     clock = pd.to_datetime(date, format="%Y-%m-%d %H:%M:%S", errors="coerce")
-    if pd.isna(clock):
+    if pd.isna(clock) or not 0.0 < clock.timestamp() < YEAR_2100:
         return
     closure.clock = clock.to_datetime64().astype("datetime64[ns]")
     gps = number(header.get("gps_time"))
