@@ -14,9 +14,9 @@ from scipy.optimize import curve_fit
 
 from benchmarks.measure import Row, cpu_seconds, in_fresh_process
 from tilth.chambers.closures import variable_attrs
-from tilth.chambers.fitting import fit_closures
+from tilth.chambers.fits.fitting import fit_closures
+from tilth.chambers.fits.flux import FluxSettings, fluxes
 from tilth.chambers.flags import CLOSURE_FLAGS
-from tilth.chambers.flux import FluxSettings, fluxes
 
 GOFLUX_MS = 39.0
 

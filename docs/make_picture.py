@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 import tilth.chambers as ch
-from tilth.chambers.simulate import Layout
+from tilth.chambers.simulate.fleet import Layout
 from tilth.core import plotting
 from tilth.core.flags import is_flagged
 

@@ -17,7 +17,7 @@ comes out can be held against the truth.
 import numpy as np
 
 import tilth.chambers as ch
-from tilth.chambers.simulate import Faults, Layout
+from tilth.chambers.simulate.fleet import Faults, Layout
 from tilth.core import plotting
 from tilth.core.flags import count_flags
 

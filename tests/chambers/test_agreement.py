@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tilth.chambers.agreement import (
+from tilth.chambers.sensors.agreement import (
     compare_with_reference,
     pair_with_reference,
     replica_means,

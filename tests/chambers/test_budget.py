@@ -11,8 +11,8 @@ from tilth.chambers.budget import (
     flux_factor,
     ratio_uncertainty,
 )
-from tilth.chambers.flux import FluxSettings, fluxes
-from tilth.chambers.simulate import Layout, Sensor, Soil, simulate_fleet
+from tilth.chambers.fits.flux import FluxSettings, fluxes
+from tilth.chambers.simulate.fleet import Layout, Sensor, Soil, simulate_fleet
 from tilth.core.errors import InputError
 from tilth.core.uncertainty import Input, propagate_monte_carlo
 

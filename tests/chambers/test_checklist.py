@@ -1,10 +1,10 @@
 import pytest
 
 from tilth.chambers.budget import add_budget
-from tilth.chambers.checklist import check_guidelines, read_checklist
-from tilth.chambers.flux import FluxSettings, fluxes
-from tilth.chambers.quality import flag_closures
-from tilth.chambers.simulate import Layout, simulate_fleet
+from tilth.chambers.fits.flux import FluxSettings, fluxes
+from tilth.chambers.quality.checklist import check_guidelines, read_checklist
+from tilth.chambers.quality.filters import flag_closures
+from tilth.chambers.simulate.fleet import Layout, simulate_fleet
 from tilth.core.errors import InputError
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import erfcx
 
-from tilth.chambers.curves import fit_ndfe, fit_quadratic, fit_zhao
+from tilth.chambers.fits.curves import fit_ndfe, fit_quadratic, fit_zhao
 from tilth.core.errors import InputError
 
 T = np.arange(60) * 3.0

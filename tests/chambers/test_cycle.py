@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilth.chambers.air import air_moles_per_area
-from tilth.chambers.cycle import closing_time, keep_closed
+from tilth.chambers.quality.cycle import closing_time, keep_closed
 
 #: Slope per flux of the fleet's chamber, ppm s-1 per umol m-2 s-1.
 SLOPE = 1.0 / air_moles_per_area(0.165, 1.0, 101_300.0, 25.0)
@@ -75,7 +75,7 @@ def test_the_rule_needs_no_library():
         "assert names['keep_closed'](180_000, 4) is True; "
         "assert 'numpy' not in sys.modules"
     )
-    from tilth.chambers import cycle
+    from tilth.chambers.quality import cycle
 
     subprocess.run([sys.executable, "-c", code, cycle.__file__], check=True)
 

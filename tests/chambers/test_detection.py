@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tilth.chambers.detection import (
+from tilth.chambers.fits.detection import (
     kappa_max,
     minimum_detectable_flux,
     precision_over_time,

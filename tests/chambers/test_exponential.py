@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from tilth.chambers.exponential import fit_series
+from tilth.chambers.fits.exponential import fit_series
 
 
 def test_the_published_hmr_example_is_reproduced():

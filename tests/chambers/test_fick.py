@@ -2,15 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tilth.chambers.fick import (
+from tilth.chambers.simulate.fleet import Faults, Layout, Soil, simulate_fleet
+from tilth.chambers.soil.diffusion import clogged_mask, gradient_flux, millington_quirk
+from tilth.chambers.soil.fick import (
     day_blocks,
     fick_predictor,
     fick_regression,
     fit_fick_fill,
     validate_fick_fill,
 )
-from tilth.chambers.simulate import Faults, Layout, Soil, simulate_fleet
-from tilth.chambers.soilgas import clogged_mask, gradient_flux, millington_quirk
 from tilth.core.errors import InputError
 
 

@@ -2,10 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tilth.chambers.filterrates import filter_rates
 from tilth.chambers.flags import CLOSURE_FLAGS
-from tilth.chambers.quality import flag_closures
-from tilth.chambers.simulate import Faults, Layout, simulate_closures, simulate_fleet
+from tilth.chambers.quality.filterrates import filter_rates
+from tilth.chambers.quality.filters import flag_closures
+from tilth.chambers.simulate.fleet import (
+    Faults,
+    Layout,
+    simulate_closures,
+    simulate_fleet,
+)
 from tilth.core.errors import InputError
 
 

@@ -7,11 +7,11 @@ import xarray as xr
 from scipy.optimize import least_squares
 from scipy.stats import t as t_distribution
 
-from tilth.chambers.closing import at_closing
 from tilth.chambers.closures import make_closures
+from tilth.chambers.fits.closing import at_closing
+from tilth.chambers.fits.flux import FluxSettings, fluxes
+from tilth.chambers.fits.selection import MODELS, REASONS
 from tilth.chambers.flags import CLOSURE_FLAGS
-from tilth.chambers.flux import FluxSettings, fluxes
-from tilth.chambers.selection import MODELS, REASONS
 from tilth.core.errors import InputError, UnitsError
 from tilth.core.flags import is_flagged
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tilth.chambers.fluxbot import QAQC_FLAGS, QaqcLimits, flag_qaqc
-from tilth.chambers.simulate import simulate_closures
+from tilth.chambers.quality.fluxbot import QAQC_FLAGS, QaqcLimits, flag_qaqc
+from tilth.chambers.simulate.fleet import simulate_closures
 from tilth.core.flags import is_flagged
 
 SIX = tuple(QAQC_FLAGS.descriptions)

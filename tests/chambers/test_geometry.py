@@ -11,7 +11,7 @@ from tilth.chambers.geometry import (
     read_geometry,
     total_volume,
 )
-from tilth.chambers.simulate import simulate_closures
+from tilth.chambers.simulate.fleet import simulate_closures
 from tilth.core.errors import InputError
 
 BUCKET = {"volume": "5.18 L", "area": "314 cm2"}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tilth.chambers.flux import FluxSettings, fluxes
+from tilth.chambers.fits.flux import FluxSettings, fluxes
 from tilth.chambers.readers.licor_81x import read_licor_81x
 from tilth.chambers.readers.licor_82z import read_licor_82z
 from tilth.chambers.readers.smart_chamber import read_smart_chamber

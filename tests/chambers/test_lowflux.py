@@ -5,7 +5,11 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from tilth.chambers.flags import CLOSURE_FLAGS
-from tilth.chambers.lowflux import censored_mean, flag_low_flux, mean_with_low_fluxes
+from tilth.chambers.quality.lowflux import (
+    censored_mean,
+    flag_low_flux,
+    mean_with_low_fluxes,
+)
 from tilth.core.errors import InputError
 from tilth.core.flags import is_flagged
 

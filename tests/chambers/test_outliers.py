@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilth.chambers.flags import CLOSURE_FLAGS
-from tilth.chambers.outliers import flag_outliers, outlier_score, outliers
+from tilth.chambers.quality.outliers import flag_outliers, outlier_score, outliers
 from tilth.core.errors import InputError
 from tilth.core.flags import is_flagged
 

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from tilth.chambers.closures import make_closures
-from tilth.chambers.flux import fluxes
+from tilth.chambers.fits.flux import fluxes
 from tilth.chambers.output import FORMATS, flux_table, write_fluxes
 from tilth.core.errors import InputError
 

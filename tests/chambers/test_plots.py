@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tilth.chambers import plots
-from tilth.chambers.flux import FluxSettings, fluxes
-from tilth.chambers.simulate import simulate_closures
+from tilth.chambers.fits.flux import FluxSettings, fluxes
+from tilth.chambers.simulate.fleet import simulate_closures
 from tilth.core.errors import InputError
 
 

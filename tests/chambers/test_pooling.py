@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from tilth.chambers.fits.flux import FluxSettings, fluxes
+from tilth.chambers.fits.pooling import MIN_CLOSURES, share_kappa
+from tilth.chambers.fits.selection import MODELS
 from tilth.chambers.flags import CLOSURE_FLAGS
-from tilth.chambers.flux import FluxSettings, fluxes
-from tilth.chambers.pooling import MIN_CLOSURES, share_kappa
-from tilth.chambers.selection import MODELS
-from tilth.chambers.simulate import simulate_closures
+from tilth.chambers.simulate.fleet import simulate_closures
 from tilth.core.errors import InputError
 
 POOLED = FluxSettings(models=("pooled",), select="pooled")

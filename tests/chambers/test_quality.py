@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tilth.chambers.closures import make_closures
-from tilth.chambers.quality import (
+from tilth.chambers.quality.filters import (
     Limits,
     closure_signs,
     flag_closures,
@@ -11,7 +11,7 @@ from tilth.chambers.quality import (
     flag_no_exchange,
     flag_stuck_closed,
 )
-from tilth.chambers.simulate import Faults, Layout, Sensor, Soil, simulate_fleet
+from tilth.chambers.simulate.fleet import Faults, Layout, Sensor, Soil, simulate_fleet
 from tilth.core.errors import InputError
 from tilth.core.flags import is_flagged
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import signal
 
-from tilth.chambers.seal import leak_rate, linear_flux_ratio
+from tilth.chambers.sensors.seal import leak_rate, linear_flux_ratio
 from tilth.core.errors import InputError
 
 

@@ -6,12 +6,16 @@ import pytest
 import xarray as xr
 from scipy import signal
 
-from tilth.chambers.sensor_checks import (
+from tilth.chambers.sensors.calibration import (
+    apply_calibration,
+    calibrate_fleet,
+    gain_spread,
+)
+from tilth.chambers.sensors.checks import (
     baseline_suspects,
     settling,
     spread_versus_concentration,
 )
-from tilth.chambers.sensors import apply_calibration, calibrate_fleet, gain_spread
 from tilth.core.errors import InputError
 from tilth.core.flags import is_flagged
 

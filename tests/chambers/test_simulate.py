@@ -6,7 +6,7 @@ from tilth.chambers.air import (
     dry_mole_fraction,
     vapour_mole_fraction,
 )
-from tilth.chambers.simulate import (
+from tilth.chambers.simulate.fleet import (
     FAULTS,
     Chamber,
     Faults,
@@ -17,7 +17,7 @@ from tilth.chambers.simulate import (
     simulate_closures,
     simulate_fleet,
 )
-from tilth.chambers.soilgas import gradient_flux, millington_quirk
+from tilth.chambers.soil.diffusion import gradient_flux, millington_quirk
 from tilth.core.errors import InputError
 
 PERFECT = Sensor(

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilth.chambers.soilgas import (
+from tilth.chambers.soil.diffusion import (
     clogged_mask,
     co2_diffusivity,
     currie,

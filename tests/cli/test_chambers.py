@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from tilth.chambers.simulate import simulate_closures
+from tilth.chambers.simulate.fleet import simulate_closures
 from tilth.cli import main
 
 

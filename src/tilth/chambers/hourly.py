@@ -27,7 +27,7 @@ def hourly_fluxes(
     ----------
     fluxes : xarray.Dataset or pandas.DataFrame
         One row per cycle, or per hour and variant: a flux, its variant (treatment,
-        as text), its pot and its time in UTC. A Dataset as `tilth.chambers.flux`
+        as text), its pot and its time in UTC. A Dataset as `tilth.chambers.fits.flux`
         gives it. A table that this function made is returned as it is.
     value, variant, pot, time, count : str, optional
         Names of the columns. `pot` may be absent if there is one row per variant and

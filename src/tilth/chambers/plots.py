@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from tilth.chambers.selection import MODELS, REASONS
+from tilth.chambers.fits.selection import MODELS, REASONS
 from tilth.core.errors import InputError
 from tilth.core.flags import flag_masks
 from tilth.core.plotting import COLOURS, figure, style
@@ -148,7 +148,7 @@ def _curves(fit: xr.Dataset) -> dict:
 
 
 def _exponential(k, c0, s0, tau, lag):
-    """Return the curve of `tilth.chambers.exponential` as a function of time."""
+    """Return the curve of `tilth.chambers.fits.exponential` as a function of time."""
     return lambda t: c0 + s0 * (-np.expm1(-k * t) / k - lag(t)) / (1.0 - k * tau)
 
 

@@ -183,7 +183,7 @@ def compare(
     tolerance: float = typer.Option(0.15, help="Half-width of the band, relative."),
 ) -> None:
     """Judge agreement with a reference instrument, in numbers and in words."""
-    from tilth.chambers.agreement import compare_with_reference
+    from tilth.chambers.sensors.agreement import compare_with_reference
     from tilth.core.errors import InputError
 
     table = _table(file)
@@ -221,7 +221,7 @@ def checklist(
     """Check the measurement against a guideline's items: pass, warn, missing."""
     import yaml
 
-    from tilth.chambers.checklist import check_guidelines
+    from tilth.chambers.quality.checklist import check_guidelines
 
     words = {**locals(), "dead_band": None, "quality": True}
     data = next(_closures(words))
@@ -232,7 +232,7 @@ def checklist(
 def _closures(words: dict[str, Any]) -> Iterator[xr.Dataset]:
     """Read the files of a command into closures with geometry and quality flags."""
     from tilth.chambers.geometry import apply_geometry, read_geometry
-    from tilth.chambers.quality import flag_closures
+    from tilth.chambers.quality.filters import flag_closures
     from tilth.chambers.readers.dead_band import auto_dead_band
     from tilth.chambers.readers.opening import ReadOptions, name_apart, open_closures
     from tilth.core.progress import track
@@ -260,8 +260,8 @@ def _closures(words: dict[str, Any]) -> Iterator[xr.Dataset]:
 def _fluxes(words: dict[str, Any]) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
     """Read closures and compute their fluxes, block by block."""
     from tilth.chambers.air import as_fitted
-    from tilth.chambers.flux import FluxSettings, fluxes
-    from tilth.chambers.pooling import share_kappa
+    from tilth.chambers.fits.flux import FluxSettings, fluxes
+    from tilth.chambers.fits.pooling import share_kappa
     from tilth.core.errors import InputError
 
     chosen: dict[str, Any] = {

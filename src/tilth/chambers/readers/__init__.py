@@ -1,1 +1,1 @@
-"""TODO."""
+"""Files of instruments and tables, read into closures or continuous records."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from tilth.chambers.outliers import outliers
+from tilth.chambers.quality.outliers import outliers
 from tilth.chambers.readers.fleet_columns import (
     KEY,
     FleetColumns,

@@ -9,10 +9,10 @@ import pandas as pd
 import xarray as xr
 
 from tilth.chambers.effects import paired_effects
-from tilth.chambers.fick import fick_predictor, fick_regression, validate_fick_fill
 from tilth.chambers.readers.fleet_soil import read_soil_pco2
 from tilth.chambers.readers.fleet_table import read_fleet_efflux
-from tilth.chambers.soilgas import clogged_mask
+from tilth.chambers.soil.diffusion import clogged_mask
+from tilth.chambers.soil.fick import fick_predictor, fick_regression, validate_fick_fill
 from tilth.core.datasets import info, locate
 from tilth.core.errors import DatasetError
 from tilth.core.flags import is_flagged

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tilth.chambers.budget import SystematicErrors, budget_table
-from tilth.chambers.detection import minimum_detectable_flux, time_spread
+from tilth.chambers.fits.detection import minimum_detectable_flux, time_spread
 from tilth.studies.fluxmeters_2023 import figures
 from tilth.studies.fluxmeters_2023.part import Part
 from tilth.studies.result import Metric, Table

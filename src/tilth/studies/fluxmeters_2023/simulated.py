@@ -7,12 +7,12 @@ import pandas as pd
 
 from tilth.chambers.budget import add_budget
 from tilth.chambers.effects import mixed_effects, paired_effects
-from tilth.chambers.filterrates import filter_rates
-from tilth.chambers.flux import FluxSettings, fluxes
-from tilth.chambers.pooling import share_kappa
-from tilth.chambers.quality import flag_closures
-from tilth.chambers.simulate import Sensor, simulate_fleet
-from tilth.chambers.simulate_world import Faults, Layout, Soil
+from tilth.chambers.fits.flux import FluxSettings, fluxes
+from tilth.chambers.fits.pooling import share_kappa
+from tilth.chambers.quality.filterrates import filter_rates
+from tilth.chambers.quality.filters import flag_closures
+from tilth.chambers.simulate.fleet import Sensor, simulate_fleet
+from tilth.chambers.simulate.world import Faults, Layout, Soil
 from tilth.core.flags import is_flagged
 from tilth.studies.fluxmeters_2023 import figures
 from tilth.studies.fluxmeters_2023.part import Part

@@ -106,7 +106,7 @@ def read_checklist(path: str | os.PathLike[str] | None = None) -> dict[str, dict
         If the file is no list of items, an item has an unknown key, appears twice
         or is new without saying what it is.
     """
-    package = resources.files("tilth.chambers").joinpath("checklist.yaml")
+    package = resources.files("tilth.chambers.quality").joinpath("checklist.yaml")
     items = _items(package.read_text("utf-8"), "checklist.yaml")
     if path is not None:
         for name, item in _items(Path(path).read_text("utf-8"), str(path)).items():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tilth.chambers.soilgas import millington_quirk, soil_conductance
+from tilth.chambers.soil.diffusion import millington_quirk, soil_conductance
 from tilth.core.constants import STANDARD_ATMOSPHERE
 from tilth.core.errors import InputError
 from tilth.stats.lines import LineFit

@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 
 from tilth.chambers.air import as_fitted
-from tilth.chambers.block import flux_block, output_names
-from tilth.chambers.closing import amount_of_air, refuse_impossible
 from tilth.chambers.closures import GASES, check_closures
+from tilth.chambers.fits.block import flux_block, output_names
+from tilth.chambers.fits.closing import amount_of_air, refuse_impossible
+from tilth.chambers.fits.selection import MODELS, REASONS
+from tilth.chambers.fits.settings import BLOCKING, FluxSettings, fit_window
 from tilth.chambers.flags import FLUX_FLAGS
-from tilth.chambers.selection import MODELS, REASONS
-from tilth.chambers.settings import BLOCKING, FluxSettings, fit_window
 from tilth.core.errors import InputError
 from tilth.core.flags import is_flagged
 from tilth.core.model import require_variables, stamp

@@ -7,9 +7,9 @@ import xarray as xr
 from numba import njit
 
 from tilth.chambers.air import air_moles_per_area, water_vapour
-from tilth.chambers.fitting import INITIAL_WINDOW, initial_concentration
+from tilth.chambers.fits.fitting import INITIAL_WINDOW, initial_concentration
+from tilth.chambers.fits.settings import FluxSettings
 from tilth.chambers.geometry import AMOUNT_LIMITS
-from tilth.chambers.settings import FluxSettings
 from tilth.core.errors import InputError
 from tilth.core.model import require_variables
 from tilth.core.parallel import apply_kernel

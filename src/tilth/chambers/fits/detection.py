@@ -154,7 +154,7 @@ def simulated_detection_limit(
     straight line where it does not; here the bounded fit, which is the line where
     there is no curvature).
     """
-    from tilth.chambers.fitting import COLUMNS, fit_closures
+    from tilth.chambers.fits.fitting import COLUMNS, fit_closures
 
     times = np.asarray(times, float)
     noise = np.random.default_rng(seed).normal(

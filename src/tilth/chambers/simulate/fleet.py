@@ -14,8 +14,8 @@ from tilth.chambers.air import (
     saturation_vapour_pressure,
 )
 from tilth.chambers.closures import make_closures
-from tilth.chambers.cycle import closing_time
-from tilth.chambers.simulate_world import (
+from tilth.chambers.quality.cycle import closing_time
+from tilth.chambers.simulate.world import (
     FAULTS,
     Faults,
     Layout,

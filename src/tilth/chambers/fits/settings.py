@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from tilth.chambers.selection import MODELS, RULES
+from tilth.chambers.fits.selection import MODELS, RULES
 from tilth.core.constants import MOLAR_GAS_CONSTANT
 from tilth.core.errors import InputError
 from tilth.core.units import convert

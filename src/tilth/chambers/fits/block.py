@@ -6,12 +6,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from tilth.chambers.curves import fit_ndfe, fit_quadratic, fit_zhao
-from tilth.chambers.fitting import COLUMNS, fit_closures
+from tilth.chambers.fits.curves import fit_ndfe, fit_quadratic, fit_zhao
+from tilth.chambers.fits.fitting import COLUMNS, fit_closures
+from tilth.chambers.fits.selection import MODELS, choose, corrected_aic, error_of_choice
+from tilth.chambers.fits.settings import FluxSettings
 from tilth.chambers.flags import FLUX_FLAGS
 from tilth.chambers.geometry import AMOUNT_LIMITS
-from tilth.chambers.selection import MODELS, choose, corrected_aic, error_of_choice
-from tilth.chambers.settings import FluxSettings
 
 
 def output_names(settings: FluxSettings) -> list[str]:
@@ -130,7 +130,7 @@ def _add_curves(slopes, time, value, start, end, usable, settings):
     for name in extra:
         if name == "robust":
             # Imported here: scipy.stats behind it costs a second of every start.
-            from tilth.chambers.robust import fit_robust
+            from tilth.chambers.fits.robust import fit_robust
 
             slopes[name] = fit_robust(t, c)
             continue

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from tilth.chambers.air import saturation_vapour_pressure, water_vapour
-from tilth.chambers.soilgas import CLOGGED_SOIL_CO2
+from tilth.chambers.soil.diffusion import CLOGGED_SOIL_CO2
 from tilth.core.errors import InputError
 from tilth.core.flags import flag_masks
 from tilth.core.model import require_variables, stamp

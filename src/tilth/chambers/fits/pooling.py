@@ -16,10 +16,10 @@ from numba import njit
 
 from tilth.chambers.air import as_fitted
 from tilth.chambers.closures import check_closures
-from tilth.chambers.exponential import delay, project
-from tilth.chambers.fitting import select_points
+from tilth.chambers.fits.exponential import delay, project
+from tilth.chambers.fits.fitting import select_points
+from tilth.chambers.fits.settings import FluxSettings, fit_window
 from tilth.chambers.flags import is_doubted
-from tilth.chambers.settings import FluxSettings, fit_window
 from tilth.core.errors import InputError
 from tilth.core.model import require_text, require_variables, stamp
 from tilth.core.units import convert

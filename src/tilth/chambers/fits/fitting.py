@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
-from tilth.chambers.exponential import (
+from tilth.chambers.fits.exponential import (
     K_SPAN_MAX,
     K_SPAN_MIN,
     curve_covariance,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tilth.chambers.soilgas import millington_quirk, soil_conductance
+from tilth.chambers.soil.diffusion import millington_quirk, soil_conductance
 from tilth.core.constants import MOLAR_GAS_CONSTANT, SECONDS_PER_DAY, ZERO_CELSIUS
 
 #: What a chamber or its pot can suffer from; the order is that of the codes below.

@@ -1,0 +1,1 @@
+"""Curves fitted to closures: from readings to fluxes with errors and reasons."""
