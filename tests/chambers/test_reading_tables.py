@@ -386,7 +386,7 @@ def test_gasfluxes_series_are_read_and_their_slopes_are_its_linear_fluxes(datase
             "time": {"variable": "elapsed", "units": "h"},
             "V": {"variable": "volume", "units": "m3"},
             "A": {"variable": "area", "units": "m2"},
-            "C": {"variable": "concentration", "units": "mg m-3"},
+            "C": {"variable": "n2o", "units": "ug L-1"},
         },
     )
     flag = data["closure_flag"]
@@ -394,14 +394,15 @@ def test_gasfluxes_series_are_read_and_their_slopes_are_its_linear_fluxes(datase
     assert repeated.tolist() == ["ID556", "ID580", "ID581", "ID582", "ID614"]
     negative = data["closure"].values[is_flagged(flag, "negative_time")]
     assert negative.tolist() == ["ID582"]
-    count = np.isfinite(data["concentration"]).sum("sample")
+    count = np.isfinite(data["n2o"]).sum("sample")
     assert data["closure"].values[count < 3].tolist() == ["ID280"]
     reference = pd.read_csv(
         folder / "fluxMeas_reference_R_gasfluxes0.7_fdetect0.031.csv",
         dtype={"serie": str},
     ).set_index("serie")
     hours = data["elapsed"] / 3600
-    c = data["concentration"]
+    c = data["n2o"]
+    assert c.attrs == {"units": "mg m-3"}
     t = hours - hours.mean("sample")
     slope = (t * c).sum("sample") / (t**2).sum("sample")
     flux = (slope * data["volume"] / data["area"]).to_series()

@@ -132,6 +132,29 @@ def test_a_table_is_read_by_its_column_map(tmp_path):
     assert table["flux"][1] / table["flux"][0] == pytest.approx(2.0, rel=1e-6)
 
 
+def test_a_gas_by_mass_gives_a_flux_by_mass(tmp_path):
+    hours = [0, 1 / 3, 2 / 3, 1]
+    rows = pd.DataFrame(
+        {"id": "a", "h": hours, "N2O": [320.0, 341, 352, 359], "V": 0.3, "A": 1.0}
+    )
+    rows.to_csv(tmp_path / "gc.csv", index=False)
+    (tmp_path / "map.yaml").write_text(
+        "columns:\n"
+        "  id: {variable: closure}\n"
+        "  h: {variable: elapsed, units: h}\n"
+        "  N2O: {variable: n2o, units: mg m-3}\n"
+        "  V: {variable: volume, units: m3}\n"
+        "  A: {variable: area, units: m2}\n"
+    )
+    out = tmp_path / "f.csv"
+    code = run(
+        "chambers", "flux", tmp_path / "gc.csv", "--columns", tmp_path / "map.yaml",
+        "--gas", "n2o", "--out", out,
+    )  # fmt: skip
+    assert code == 0
+    assert 3600 * pd.read_csv(out)["flux_linear"][0] == pytest.approx(11.52)
+
+
 def test_a_table_without_its_map_says_what_is_needed(tmp_path, capsys):
     (tmp_path / "raw.csv").write_text("a,b\n1,2\n")
     out = tmp_path / "f.csv"

@@ -32,8 +32,9 @@ import pandas as pd
 import xarray as xr
 
 from tilth.chambers.flags import CLOSURE_FLAGS
-from tilth.core.errors import InputError
+from tilth.core.errors import InputError, UnitsError
 from tilth.core.model import require_text, require_variables
+from tilth.core.units import convert_values
 
 #: Gas -> CF standard name and the unit its concentrations are kept in.
 GASES = {
@@ -42,6 +43,9 @@ GASES = {
     "n2o": ("nitrous_oxide", "nmol mol-1"),
     "h2o": ("water_vapor", "mmol mol-1"),
 }
+
+#: Unit a gas is kept in where it is given as mass per volume of air.
+MASS_UNITS = "mg m-3"
 
 #: Unit of each variable that is not a gas.
 UNITS = {
@@ -145,10 +149,23 @@ def make_closures(
     dataset["closure_flag"] = ("closure", raised.astype("int32"), CLOSURE_FLAGS.attrs())
     for variable in dataset.data_vars:
         name = str(variable)
+        given = (units or {}).get(name)
+        if name in GASES and given and is_mass_concentration(given):
+            dataset[name].attrs["units"] = given
+            continue
         dataset[name].attrs.update(variable_attrs(name, (basis or {}).get(name)))
-        if units and name in units:
-            dataset[name].attrs["units"] = units[name]
+        if given:
+            dataset[name].attrs["units"] = given
     return dataset
+
+
+def is_mass_concentration(units: str) -> bool:
+    """Return whether units are those of mass per volume, such as ``mg m-3``."""
+    try:
+        convert_values(1.0, units, MASS_UNITS)
+    except UnitsError:
+        return False
+    return True
 
 
 def variable_attrs(name: str, basis: str | None = None) -> dict[str, str]:

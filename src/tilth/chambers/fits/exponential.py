@@ -47,6 +47,16 @@ def delay(t, n, tau, lag):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def even_step(t, n):
+    """Return the step of evenly spaced times, 0 where they are not."""
+    dt = (t[n - 1] - t[0]) / (n - 1)
+    for i in range(1, n):
+        if abs(t[i] - t[0] - i * dt) > 1e-9 * dt:
+            return 0.0
+    return dt
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def delay_factor(k, tau):
     """Return 1 - k tau, kept off zero: there the delayed curve is a limit of others."""
     factor = 1.0 - k * tau
@@ -54,7 +64,7 @@ def delay_factor(k, tau):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def project(t, c, lag, tau, n, k, nonnegative, g):
+def project(t, c, lag, tau, dt, n, k, nonnegative, g):
     """Solve the linear half of the problem at one k.
 
     Parameters
@@ -65,6 +75,8 @@ def project(t, c, lag, tau, n, k, nonnegative, g):
         tau (1 - exp(-t / tau)); zeros for a sensor without delay.
     tau : float
         Response time of the sensor, in the unit of `t`.
+    dt : float
+        Step of evenly spaced times (`even_step`), else 0.
     n : int
         Number of points.
     k : float
@@ -89,6 +101,14 @@ def project(t, c, lag, tau, n, k, nonnegative, g):
             g[i] = (-math.expm1(-k * t[i]) / k - lag[i]) * scale
             mean_g += g[i]
             mean_c += c[i]
+    elif dt > 0.0:
+        # Evenly spaced: one product a point instead of one exponential.
+        e, step = math.exp(-k * t[0]), math.exp(-k * dt)
+        for i in range(n):
+            g[i] = ((1.0 - e) / k - lag[i]) * scale
+            mean_g += g[i]
+            mean_c += c[i]
+            e *= step
     else:
         for i in range(n):
             g[i] = ((1.0 - math.exp(-k * t[i])) / k - lag[i]) * scale
@@ -132,24 +152,25 @@ def residual_sum(c, n, c0, s0, g):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rate_derivative(t, tau, n, k, g, dg):
+def rate_derivative(t, lag, tau, n, k, g, dg):
     """Fill `dg` with the derivative of the basis `g` by log k.
 
     Without delay that is t exp(-kt) - g(t).
     """
-    scale = 1.0 / delay_factor(k, tau)
+    factor = delay_factor(k, tau)
+    scale = 1.0 / factor
     for i in range(n):
         x = k * t[i]
         if x < 1e-3:
             plain = -t[i] * x * (0.5 - x / 3.0 + x * x / 8.0)
         else:
-            e = math.exp(-x)
-            plain = t[i] * e - (1.0 - e) / k
+            undelayed = g[i] * factor + lag[i]
+            plain = t[i] * (1.0 - k * undelayed) - undelayed
         dg[i] = (plain + k * tau * g[i]) * scale
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def descent(t, c, lag, tau, n, x, nonnegative, g, dg):
+def descent(t, c, lag, tau, dt, n, x, nonnegative, g, dg):
     """Solve at log k = `x` and give half the fall of the residual sum with it.
 
     The linear parameters are optimal, so only the direct dependence on log k
@@ -157,8 +178,8 @@ def descent(t, c, lag, tau, n, x, nonnegative, g, dg):
     means that the minimum lies at a larger k.
     """
     k = math.exp(x)
-    c0, s0, _, held = project(t, c, lag, tau, n, k, nonnegative, g)
-    rate_derivative(t, tau, n, k, g, dg)
+    c0, s0, _, held = project(t, c, lag, tau, dt, n, k, nonnegative, g)
+    rate_derivative(t, lag, tau, n, k, g, dg)
     fall = 0.0
     for i in range(n):
         r = c[i] - c0 - s0 * g[i]
@@ -169,12 +190,12 @@ def descent(t, c, lag, tau, n, x, nonnegative, g, dg):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_exponential(t, c, lag, tau, n, k_min, k_max, nonnegative, g, dg):
+def fit_exponential(t, c, lag, tau, dt, n, k_min, k_max, nonnegative, g, dg):
     """Find the least-squares curve with k between two bounds.
 
     Parameters
     ----------
-    t, c, lag, tau, n
+    t, c, lag, tau, dt, n
         As in `project`.
     k_min, k_max : float
         Bounds of k, per unit of `t`.
@@ -195,31 +216,31 @@ def fit_exponential(t, c, lag, tau, n, k_min, k_max, nonnegative, g, dg):
     best, at = math.inf, 0
     for j in range(_GRID):
         k = math.exp(low + j * step)
-        rss = project(t, c, lag, tau, n, k, nonnegative, g)[2]
+        rss = project(t, c, lag, tau, dt, n, k, nonnegative, g)[2]
         if rss < best:
             best, at = rss, j
     x = low + at * step
-    fall = descent(t, c, lag, tau, n, x, nonnegative, g, dg)
+    fall = descent(t, c, lag, tau, dt, n, x, nonnegative, g, dg)
     k = k_min if at == 0 else (k_max if at == _GRID - 1 else math.exp(x))
     if (at > 0 or fall > 0.0) and (at < _GRID - 1 or fall < 0.0) and fall != 0.0:
         other = x + step if fall > 0.0 else x - step
-        x = _stationary(t, c, lag, tau, n, x, fall, other, nonnegative, g, dg)
+        x = _stationary(t, c, lag, tau, dt, n, x, fall, other, nonnegative, g, dg)
         k = math.exp(x)
-    c0, s0, _, held = project(t, c, lag, tau, n, k, nonnegative, g)
-    rate_derivative(t, tau, n, k, g, dg)
+    c0, s0, _, held = project(t, c, lag, tau, dt, n, k, nonnegative, g)
+    rate_derivative(t, lag, tau, n, k, g, dg)
     return k, c0, s0, residual_sum(c, n, c0, s0, g), held
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _stationary(t, c, lag, tau, n, a, fa, b, nonnegative, g, dg):
+def _stationary(t, c, lag, tau, dt, n, a, fa, b, nonnegative, g, dg):
     """Root of `descent` between `a` and `b` (Anderson & Bjorck 1973, bracketed)."""
-    fb = descent(t, c, lag, tau, n, b, nonnegative, g, dg)
+    fb = descent(t, c, lag, tau, dt, n, b, nonnegative, g, dg)
     if fa * fb >= 0.0:
         # The valley is not where the grid promised: stay at its best point.
         return a if abs(fa) <= abs(fb) or fb == fa else b
     for _ in range(60):
         x = b - fb * (b - a) / (fb - fa)
-        fx = descent(t, c, lag, tau, n, x, nonnegative, g, dg)
+        fx = descent(t, c, lag, tau, dt, n, x, nonnegative, g, dg)
         if fx * fb < 0.0:
             a, fa = b, fb
         else:
@@ -343,8 +364,9 @@ def fit_series(
     low, high = k_bounds or (K_SPAN_MIN / span, K_SPAN_MAX / span)
     lag, g, dg = np.zeros(n), np.empty(n), np.empty(n)
     delay(t, n, response, lag)
+    dt = even_step(t, n)
     k, c0, s0, rss, _ = fit_exponential(
-        t, c, lag, response, n, low, high, nonnegative, g, dg
+        t, c, lag, response, dt, n, low, high, nonnegative, g, dg
     )
     variance = rss / (n - 3) if n > 3 else math.nan
     covariance = curve_covariance(n, s0, g, dg, variance)

@@ -18,6 +18,7 @@ from tilth.chambers.fits.exponential import (
     K_SPAN_MIN,
     curve_covariance,
     delay,
+    even_step,
     fit_exponential,
     project,
 )
@@ -286,6 +287,7 @@ def fit_closure(
 
     # The straight line, as the sensor would show it.
     delay(t, n, tau, lag)
+    dt = even_step(t, n)
     for i in range(n):
         seen[i] = t[i] - lag[i]
     c0, slope, rss, stt = line_through(seen, c, n)
@@ -318,13 +320,15 @@ def fit_closure(
         return flags | _CONSTANT | _NO_CURVATURE
 
     if shared_k > 0.0:
-        _pooled(t, c, lag, tau, n, shared_k, shared_se, correlated, g, residual, row)
+        _pooled(
+            t, c, lag, tau, dt, n, shared_k, shared_se, correlated, g, residual, row
+        )
 
     # The exponential, free first: its optimum serves LI-COR's slope as well.
     length = t[n - 1] - t[0]
     k_low, k_high = K_SPAN_MIN / length, K_SPAN_MAX / length
     k, c0, s0, rss, held = fit_exponential(
-        t, c, lag, tau, n, k_low, k_high, False, g, dg
+        t, c, lag, tau, dt, n, k_low, k_high, False, g, dg
     )
     flags |= _licor(
         t, c, n, k, c0, s0, rss, g, dg, k_low, initial, initial_variance,
@@ -338,7 +342,7 @@ def fit_closure(
         limit = max(kappa_max, k_low * 1.0001)
     if limit < k_high or (nonnegative and c0 + s0 / k < 0.0):
         k, c0, s0, rss, held = fit_exponential(
-            t, c, lag, tau, n, k_low, limit, nonnegative, g, dg
+            t, c, lag, tau, dt, n, k_low, limit, nonnegative, g, dg
         )
     j = _HM
     row[j], row[j + 2], row[j + 3], row[j + 4], row[j + 5] = s0, c0, c0 + s0 / k, k, rss
@@ -385,11 +389,11 @@ def _held_slope_error(n, k, c0, rss, inflation, g, dg):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pooled(t, c, lag, tau, n, k, log_k_se, correlated, g, residual, row):
+def _pooled(t, c, lag, tau, dt, n, k, log_k_se, correlated, g, residual, row):
     """Fill the columns of the curve whose rate is known from other closures."""
     j = _POOLED
-    other, _ = project(t, c, lag, tau, n, k * math.exp(0.01), False, g)[1:3]
-    c0, s0, rss, _ = project(t, c, lag, tau, n, k, False, g)
+    other, _ = project(t, c, lag, tau, dt, n, k * math.exp(0.01), False, g)[1:3]
+    c0, s0, rss, _ = project(t, c, lag, tau, dt, n, k, False, g)
     mean = 0.0
     for i in range(n):
         mean += g[i]

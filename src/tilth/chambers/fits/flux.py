@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from tilth.chambers.air import as_fitted
-from tilth.chambers.closures import GASES, check_closures
+from tilth.chambers.closures import GASES, MASS_UNITS, check_closures
 from tilth.chambers.fits.block import flux_block, output_names
 from tilth.chambers.fits.closing import amount_of_air, refuse_impossible
 from tilth.chambers.fits.selection import MODELS, REASONS
@@ -128,7 +128,7 @@ def _in_flux_units(
     units = str(concentration.attrs.get("units"))
     if not parse_units(units).dimensionless:
         try:
-            return convert(concentration, "mg m-3"), "mg m-2 s-1", True
+            return convert(concentration, MASS_UNITS), "mg m-2 s-1", True
         except InputError as error:
             raise InputError(
                 f"{gas} is in {units!r}: a flux needs a mole fraction (umol mol-1, "

@@ -16,7 +16,7 @@ from numba import njit
 
 from tilth.chambers.air import as_fitted
 from tilth.chambers.closures import check_closures
-from tilth.chambers.fits.exponential import delay, project
+from tilth.chambers.fits.exponential import delay, even_step, project
 from tilth.chambers.fits.fitting import select_points
 from tilth.chambers.fits.settings import FluxSettings, fit_window
 from tilth.chambers.flags import is_doubted
@@ -165,6 +165,7 @@ def _residual_sums(time, value, start, end, tau, rates):
         if n < 4:
             continue
         delay(t, n, tau, lag)
+        dt = even_step(t, n)
         for j in range(rates.size):
-            sums[i, j] = project(t, c, lag, tau, n, rates[j], False, g)[2]
+            sums[i, j] = project(t, c, lag, tau, dt, n, rates[j], False, g)[2]
     return sums, count

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tilth.chambers.closures import GASES, UNITS
+from tilth.chambers.closures import GASES, MASS_UNITS, UNITS, is_mass_concentration
 from tilth.core.errors import InputError, UnitsError
 from tilth.core.units import convert_values, parse_units
 
@@ -81,6 +81,9 @@ def _check(name: str, column: Column) -> None:
     if variable in TIMES:
         return
     canonical = GASES[variable][1] if variable in GASES else UNITS.get(variable)
+    by_mass = variable in GASES and units is not None and is_mass_concentration(units)
+    if by_mass:
+        return  # mass per volume: no dilution to correct, no basis to state
     if units is None:
         if canonical is not None:
             raise InputError(
@@ -128,5 +131,7 @@ def map_from_yaml(path: Any) -> tuple[Mapping[str, Any], dict[str, Any]]:
 def canonical_units(variable: str, column: Column) -> str:
     """Return the units Tilth keeps a variable in; those of the file for others."""
     if variable in GASES:
+        if column.units and is_mass_concentration(column.units):
+            return MASS_UNITS
         return GASES[variable][1]
     return UNITS.get(variable) or str(column.units)
