@@ -55,7 +55,7 @@ def cluster():
         processes=False,
         protocol="tcp://",
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # any free port: tests run side by side
     ) as local:
         yield local.scheduler_address
 
