@@ -1,6 +1,7 @@
 """The amount of air, its vapour, and the sensor's view of it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -98,3 +99,34 @@ def test_pressure_is_compensated_once_and_refused_twice():
     assert float(once["co2"].mean()) == pytest.approx(450.0 * 101325 / 97000)
     with pytest.raises(InputError, match="already"):
         air.compensate_pressure(once, "co2")
+
+
+@pytest.mark.realdata
+def test_fluxible_dry_gas_is_met_to_its_printed_digits(dataset):
+    # chambers.md case 6: 416 -> 426 ppm at 22.7 mmol mol-1, three digits as printed.
+    folder = dataset("fluxible-reference")
+    wet = pd.read_csv(folder / "wet_conc.csv")
+    expected = pd.read_csv(folder / "fluxible_expected_drygas.csv")
+    dry = air.dry_mole_fraction(wet["co2"], wet["h2o"] / 1000)
+    np.testing.assert_allclose(dry, expected["co2_dry_ppm"], atol=0.51)
+    assert dry.iloc[0] == pytest.approx(426, abs=0.5)
+
+
+@pytest.mark.realdata
+def test_fluxible_fluxes_follow_from_its_slopes_and_our_amount_of_air(dataset):
+    # R = 0.082057 L atm is 8.3144 J; printed to three digits: 95.6 mmol m-2 h-1.
+    folder = dataset("fluxible-reference")
+    slopes = pd.read_csv(folder / "fluxible_expected_slopes.csv")
+    slopes = slopes[slopes["case"] == "zhao18"].set_index("f_fluxid")
+    printed = pd.read_csv(folder / "fluxible_expected_fluxes.csv")
+    printed = printed[printed["case"] == "base"].set_index("f_fluxid")
+    amount = air.air_moles_per_area(
+        printed["volume_L"] * 1e-3,
+        printed["area_m2"],
+        printed["pressure_atm"] * 101325.0,
+        printed["temp_air_mean_C"],
+        r_gas=0.082057 * 101.325,
+    )
+    ours = slopes.loc[printed.index, "f_slope_ppm_per_s"] * amount * 3.6
+    np.testing.assert_allclose(ours, printed["flux_mmol_m2_h"], rtol=6e-3)
+    assert ours.loc[1] == pytest.approx(95.6, rel=4e-3)

@@ -96,6 +96,8 @@ def test_the_standard_error_is_that_of_the_full_jacobian():
     k, s0 = fit["k"], fit["slope"]
     e = np.exp(-k * t)
     dk = s0 * (t * e / k - (1 - e) / k**2)
-    jacobian = np.column_stack([np.ones_like(t), (1 - e) / k, dk])
+    # By log k, as the fit gives it: d/dlog k = k d/dk.
+    jacobian = np.column_stack([np.ones_like(t), (1 - e) / k, k * dk])
     covariance = fit["rss"] / (60 - 3) * np.linalg.inv(jacobian.T @ jacobian)
+    np.testing.assert_allclose(fit["covariance"], covariance, rtol=1e-6)
     assert fit["slope_se"] == pytest.approx(np.sqrt(covariance[1, 1]), rel=1e-8)

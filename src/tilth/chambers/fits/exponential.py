@@ -27,6 +27,7 @@ derivative its bottom. The search is bounded, so it always ends.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -322,7 +323,7 @@ def fit_series(
     k_bounds: tuple[float, float] | None = None,
     nonnegative: bool = True,
     response: float = 0.0,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     r"""Fit the exponential to one series, for a look at a single closure.
 
     Parameters
@@ -341,8 +342,9 @@ def fit_series(
     Returns
     -------
     dict
-        ``k``, ``c0``, ``c_inf``, ``slope`` (at time zero), ``slope_se`` and
-        ``rss``; independent residuals are assumed.
+        ``k``, ``c0``, ``c_inf``, ``slope`` (at time zero), ``slope_se``, ``rss`` and
+        ``covariance``, the (3, 3) matrix of c0, slope and log k; independent
+        residuals are assumed.
 
     References
     ----------
@@ -369,12 +371,13 @@ def fit_series(
         t, c, lag, response, dt, n, low, high, nonnegative, g, dg
     )
     variance = rss / (n - 3) if n > 3 else math.nan
-    covariance = curve_covariance(n, s0, g, dg, variance)
+    cc, cs, ck, ss, sk, kk = curve_covariance(n, s0, g, dg, variance)
     return {
         "k": k,
         "c0": c0,
         "c_inf": c0 + s0 / k,
         "slope": s0,
-        "slope_se": math.sqrt(covariance[3]),
+        "slope_se": math.sqrt(ss),
         "rss": rss,
+        "covariance": np.array([[cc, cs, ck], [cs, ss, sk], [ck, sk, kk]]),
     }
