@@ -364,8 +364,11 @@ def _show(table: pd.DataFrame, out: Path | None) -> None:
 
     numeric = [str(c) for c in table if table[c].dtype.kind in "if"]
     rows = [
-        [number_text(v) if str(c) in numeric else str(v) for c, v in row.items()]
-        for _, row in table.iterrows()
+        [
+            number_text(value) if isinstance(value, int | float) else str(value)
+            for value in row
+        ]
+        for row in table.astype(object).itertuples(index=False)
     ]
     print_table([str(c) for c in table], rows, numeric=numeric)
     if out is not None:

@@ -7,7 +7,7 @@ import xarray as xr
 from numba import njit
 
 from tilth.chambers.air import air_moles_per_area, water_vapour
-from tilth.chambers.fits.fitting import INITIAL_WINDOW, initial_concentration
+from tilth.chambers.fits.points import INITIAL_WINDOW, initial_concentration
 from tilth.chambers.fits.settings import FluxSettings
 from tilth.chambers.geometry import AMOUNT_LIMITS
 from tilth.core.errors import InputError

@@ -17,7 +17,7 @@ from numba import njit
 from tilth.chambers.air import as_fitted
 from tilth.chambers.closures import check_closures
 from tilth.chambers.fits.exponential import delay, even_step, project
-from tilth.chambers.fits.fitting import select_points
+from tilth.chambers.fits.points import select_points
 from tilth.chambers.fits.settings import FluxSettings, fit_window
 from tilth.chambers.flags import is_doubted
 from tilth.core.errors import InputError
