@@ -112,6 +112,14 @@ def test_the_whole_workbook_is_taken_and_gives_the_articles_mean(whole_workbook)
     assert found["variants compared with their control"].value == 2
 
 
+def test_a_workbook_under_another_name_is_taken_and_told(whole_workbook):
+    (book,) = whole_workbook.iterdir()
+    book.rename(whole_workbook / "CO2 efflux 2023, all tables.xlsx")
+    fleet, _ = published.load()
+    assert "not the registered copy" in fleet.source
+    assert set(fleet.efflux["table"].values) == {"7"}
+
+
 @pytest.mark.realdata
 def test_the_published_part_gives_the_known_ratios_and_laws(dataset, monkeypatch):
     folder = dataset("carbdown-greenhouse")

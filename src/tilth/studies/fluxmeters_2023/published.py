@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from tilth.chambers.readers.fleet_soil import read_soil_pco2
 from tilth.chambers.readers.fleet_table import read_fleet_efflux
 from tilth.chambers.soil.diffusion import clogged_mask
 from tilth.chambers.soil.fick import fick_predictor, fick_regression, validate_fick_fill
-from tilth.core.datasets import info, locate
+from tilth.core.datasets import data_folders, info, locate
 from tilth.core.errors import DatasetError
 from tilth.core.flags import is_flagged
 from tilth.studies.fluxmeters_2023 import figures
@@ -50,6 +51,9 @@ class Fleet:
 def load() -> tuple[Fleet | None, str]:
     """Find the published tables: the whole workbook, or the part of it.
 
+    A workbook or table of the fleet that lies in the dataset's folder is taken even
+    where it is not the registered copy; the source then says so.
+
     Returns
     -------
     fleet : Fleet or None
@@ -59,19 +63,28 @@ def load() -> tuple[Fleet | None, str]:
     """
     why = ""
     for name in ("carbdown-greenhouse-workbook", "carbdown-greenhouse"):
+        about = info(name)
         try:
             folder = locate(name)
+            file = folder / next(f.path for f in about.files if "efflux" in f.path)
+            return _read(file, f"{name} ({about.citation})"), ""
         except DatasetError as error:
             why = str(error)
-            continue
-        file = next(f.path for f in info(name).files if "efflux" in f.path)
-        efflux = read_fleet_efflux(folder / file, repair=True)
-        soils = sorted(folder.glob("*soil*pCO2*.xlsx")) + sorted(
-            folder.glob("soil_pco2*.csv*")
-        )
-        soil = read_soil_pco2(soils[0]) if soils else None
-        return Fleet(efflux, soil, f"{name} ({info(name).citation})"), ""
+        for base in data_folders():
+            kind = "xlsx" if name.endswith("workbook") else "csv*"
+            found = sorted((base / about.folder).glob(f"*efflux*.{kind}"))
+            if found:
+                source = f"{found[0].name}, not the registered copy of {name}"
+                return _read(found[0], f"{source} ({about.citation})"), ""
     return None, why
+
+
+def _read(file: Path, source: str) -> Fleet:
+    """Read and repair the fluxes, and the soil CO2 that lies beside them."""
+    soils = sorted(file.parent.glob("*soil*pCO2*.xlsx"))
+    soils += sorted(file.parent.glob("soil_pco2*.csv*"))
+    soil = read_soil_pco2(soils[0]) if soils else None
+    return Fleet(read_fleet_efflux(file, repair=True), soil, source)
 
 
 def reproduce(fleet: Fleet) -> Part:
