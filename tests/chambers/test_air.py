@@ -21,7 +21,7 @@ def wet_closures(**extra):
 
 
 def test_amount_of_air_in_a_pot_chamber_is_six_and_a_half_moles():
-    # chambers.md 2.4: 0.165 m, 972 hPa, 20 degC, w 0.015 -> 6.48 mol m-2.
+    # By hand: 0.165 m, 972 hPa, 20 degC, w 0.015 -> 6.48 mol m-2.
     amount = air.air_moles_per_area(0.165, 1.0, 97200.0, 20.0, 0.015)
     assert amount == pytest.approx(6.48, abs=0.005)
 
@@ -41,7 +41,7 @@ def test_the_two_gas_constants_in_use_differ_by_six_parts_in_a_hundred_thousand(
 
 
 def test_rising_vapour_makes_a_constant_wet_gas_seem_to_fall():
-    # chambers.md 2.1: dw/dt 5e-6 s-1 at 450 ppm is 0.0023 ppm/s.
+    # By hand: dw/dt 5e-6 s-1 at 450 ppm is 0.0023 ppm/s.
     assert air.water_dilution_slope(450.0, 5e-6) == pytest.approx(-0.00225, abs=1e-5)
     dried = air.to_dry(wet_closures(), "co2")["co2"].values[0]
     assert np.all(np.diff(dried) > 0)
@@ -103,7 +103,7 @@ def test_pressure_is_compensated_once_and_refused_twice():
 
 @pytest.mark.realdata
 def test_fluxible_dry_gas_is_met_to_its_printed_digits(dataset):
-    # chambers.md case 6: 416 -> 426 ppm at 22.7 mmol mol-1, three digits as printed.
+    # Snapshots of fluxible 1.3.4: 416 -> 426 ppm at 22.7 mmol mol-1, three digits as printed.
     folder = dataset("fluxible-reference")
     wet = pd.read_csv(folder / "wet_conc.csv")
     expected = pd.read_csv(folder / "fluxible_expected_drygas.csv")

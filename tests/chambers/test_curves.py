@@ -65,7 +65,7 @@ def test_the_error_of_ndfe_covers_the_truth_as_often_as_it_says():
 
 @pytest.mark.realdata
 def test_fluxible_quadratic_slopes_are_met_to_their_printed_digits(dataset):
-    # chambers.md case 6; three printed digits.
+    # Snapshots of fluxible 1.3.4's own tests; three printed digits.
     folder = dataset("fluxible-reference")
     data = pd.read_csv(
         folder / "co2_conc.csv",

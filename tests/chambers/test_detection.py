@@ -1,4 +1,4 @@
-"""Detection limits and curvature limits: the numbers of the note, and coverage."""
+"""Detection limits and curvature limits: known numbers and limits."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tilth.chambers.fits.detection import (
 )
 from tilth.core.errors import InputError
 
-AMOUNT = 6.48  # mol m-2, the pots of chambers.md 2.4
+AMOUNT = 6.48  # mol m-2, the fleet's pots: 16.5 cm, 972 hPa, 20 degC
 
 
 def test_spread_of_even_samples_is_the_closed_form():
@@ -25,7 +25,8 @@ def test_spread_of_even_samples_is_the_closed_form():
     [(60, 10.0, 0.32), (100, 10.0, 0.147), (60, 2.0, 0.063), (100, 2.0, 0.029)],
 )
 def test_scd30_detection_limits_at_three_and_five_minutes(n, sigma, mdf):
-    # chambers.md 2.4 [C]: 0.32 and 0.147 at 10 ppm, 0.063 and 0.029 at 2 ppm.
+    # 1.96 sigma / sqrt(Sxx) phi by hand: 0.32 and 0.147 at 10 ppm, 0.063 and 0.029
+    # at 2 ppm.
     ours = minimum_detectable_flux(sigma, time_spread(n, 3.0), AMOUNT)
     assert ours == pytest.approx(mdf, rel=0.03)
 

@@ -10,7 +10,7 @@ from tilth.chambers.fits.exponential import fit_series
 
 
 def test_the_published_hmr_example_is_reproduced():
-    # gasfluxes' own unit test (chambers.md case 5): f0 26.1229339, se 1.6062529,
+    # gasfluxes' own unit test: f0 26.1229339, se 1.6062529,
     # kappa 1.9701545, phi 364.122024, RSE 0.75076476. Its nls stops at a relative
     # offset of 1e-5, so its last digits are not those of the optimum.
     t = np.array([0, 1 / 3, 2 / 3, 1, 1.2, 1.3])

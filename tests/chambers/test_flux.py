@@ -72,7 +72,7 @@ def test_flux_doubles_with_the_volume_and_halves_with_the_area():
     [(0.05, 0.975), (0.1, 0.951), (0.2, 0.906), (0.5, 0.784), (1.0, 0.622)],
 )
 def test_the_line_underestimates_a_saturating_flux_by_the_known_factor(kt, ratio):
-    # chambers.md 2.4, LM/true; the exponential has no such bias.
+    # Slope of the line over the true one, by hand; the exponential has no such bias.
     result = fluxes(closures(saturating(0.3, kt / 180.0)))
     true = 0.3 * result["amount"].item()
     assert result["flux_linear"].item() / true == pytest.approx(ratio, abs=0.0015)
@@ -342,7 +342,7 @@ def test_the_plain_error_of_a_chosen_line_would_miss_the_truth():
 
 
 def test_detection_limit_of_a_noisy_sensor_is_shorter_with_a_longer_closure():
-    # chambers.md 2.4: sigma 10 ppm, 180 s: MDF95 0.32; 300 s: 0.147.
+    # By hand: sigma 10 ppm, 180 s: 0.32 at 95 %; 300 s: 0.147.
     short, long = np.arange(60) * 3.0, np.arange(100) * 3.0
     data = make_closures(
         ["3 min", "5 min"],
@@ -564,7 +564,7 @@ def goflux_case(folder, row):
     return fluxes(built, name, settings), scale
 
 
-# Where goFlux stopped short of the optimum it was looking for (chambers.md case 4).
+# Where goFlux stopped short of the optimum it was looking for.
 def goflux_stopped_short(row):
     return row.dataset == "imp.LI8200" or (
         row.dataset == "manID.UGGA" and row.gas == "CH4dry_ppb"

@@ -57,7 +57,7 @@ def test_exponential_fluxes_agree_within_three_percent_and_never_fit_worse(datas
 
 @pytest.mark.realdata
 def test_the_firmwares_error_of_an_exponential_flux_is_far_too_small(dataset):
-    # chambers.md 1D: its CV is that of the straight line; the full covariance is
+    # Its CV is that of the straight line; the full covariance is
     # four times as large in the median.
     folder = dataset("licor-examples")
     closures = read_licor_81x(folder / "rowNumber.81x.gz")
@@ -91,7 +91,7 @@ def test_the_firmwares_error_of_an_exponential_flux_is_far_too_small(dataset):
 def test_smart_chamber_fluxes_are_the_firmwares(dataset, file, gas):
     # It gives one flux a gas: the line's where its exponential has run to Cx 1e6 or
     # below zero, else the exponential's, stopped after four iterations (n2o: the
-    # optimum is 1.6 % away, chambers.md case 1).
+    # optimum is 1.6 % away).
     closures = read_smart_chamber(dataset("licor-examples") / file)
     ours = fluxes(closures, gas, LICOR)
     printed = firmware(closures, f"flux_{gas}")

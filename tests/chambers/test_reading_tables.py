@@ -370,7 +370,7 @@ def test_goflux_tables_are_read_with_their_geometry(
             data["h2o"].values[i, :n], group["H2O_ppm"] / 1000, rtol=1e-12
         )
     if "area" in data:
-        # Moles of air per area must be those of a chamber (chambers.md, section 7).
+        # Moles of air per area must be those of a chamber.
         moles = data["volume"] * data["pressure"].mean("sample") / (8.314 * 293.15)
         per_area = moles / data["area"]
         assert ((per_area > 0.5) & (per_area < 50)).all()
@@ -430,7 +430,7 @@ def test_fluxible_concentrations_are_read_with_their_closing_time(dataset):
     assert data["closure"].values.tolist() == list("123456")
     assert data["plot"].values[0] == "156 AN2C 156"
     assert data["elapsed"].values[0, 0] == 0.0
-    # fluxible's own linear slopes, three printed digits (chambers.md, case 6).
+    # fluxible's own linear slopes, three printed digits.
     t = data["elapsed"].where(np.isfinite(data["co2"]))
     t = t - t.mean("sample")
     slope = (t * data["co2"]).sum("sample") / (t**2).sum("sample")

@@ -40,7 +40,7 @@ def test_without_the_data_the_study_runs_on_known_truth_and_says_so(
 def test_the_sensor_budget_is_the_articles():
     found = values(sensor.noise_budget())
     limits = [m.value for name, m in found.items() if name.startswith("detection")]
-    # chambers.md 2.4: 0.32, 0.147 at 10 ppm; 0.063, 0.029 at 2 ppm.
+    # By hand: 0.32, 0.147 at 10 ppm; 0.063, 0.029 at 2 ppm.
     np.testing.assert_allclose(limits, [0.32, 0.147, 0.063, 0.029], rtol=0.03)
     assert found["systematic error of a flux at 95 %"].holds
 
@@ -128,7 +128,7 @@ def test_the_published_part_gives_the_known_ratios_and_laws(dataset, monkeypatch
     found = values(part)
     assert found["variants with their true code"].value == 62
     assert found["variants where the unpaired ratio flips the sign"].value == 5
-    # chambers.md case 7; slopes there are in published units, three times ours.
+    # Regressed once by hand, in published units: slopes are three times ours.
     for table, r, slope in ((5, 0.796, 4.65), (6, 0.792, 9.48), (8, 0.631, 6.09)):
         law = found[f"Fick's law, table {table}: correlation"]
         assert law.value == pytest.approx(r, abs=0.001)
