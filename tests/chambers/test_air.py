@@ -103,7 +103,7 @@ def test_pressure_is_compensated_once_and_refused_twice():
 
 @pytest.mark.realdata
 def test_fluxible_dry_gas_is_met_to_its_printed_digits(dataset):
-    # Snapshots of fluxible 1.3.4: 416 -> 426 ppm at 22.7 mmol mol-1, three digits as printed.
+    # Snapshots of fluxible 1.3.4, three digits: 416 -> 426 ppm at 22.7 mmol mol-1.
     folder = dataset("fluxible-reference")
     wet = pd.read_csv(folder / "wet_conc.csv")
     expected = pd.read_csv(folder / "fluxible_expected_drygas.csv")

@@ -218,3 +218,4 @@ def _describe(
         result[name].attrs["long_name"] = f"standard error of {main} from the fit" + (
             ", autocorrelation and repeats included" if settings.autocorrelation else ""
         )
+    result["flux_se"].attrs["long_name"] += ", and the choice of the curve"
