@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tilth.cli.requests import FluxRequest, ReadRequest, takes
+
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+    from tilth.chambers.fits.settings import FluxSettings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,114 +24,35 @@ def chambers() -> None:
     """Compute gas fluxes from closed chambers, and what they show."""
 
 
-FILES = typer.Argument(help="Files of any known format, recognised by content.")
-GAS = typer.Option("co2", help="Gas: co2, ch4, n2o or h2o.")
-GEOMETRY = typer.Option(
-    None, metavar="YAML", help="Volume and area, where the files do not tell them."
-)
-COLUMNS = typer.Option(None, metavar="YAML", help="Map of the columns of a table.")
-TIMEZONE = typer.Option(
-    None, help="Zone of clocks that do not tell theirs: Europe/Berlin, +01:00."
-)
-CLOSURES = typer.Option(
-    None, metavar="CSV", help="Start and end (UTC) of each closure of a record."
-)
-DETECT = typer.Option(False, "--detect", help="Find the closures of a record.")
-PERIOD = typer.Option(None, help="Cycle length of an automatic chamber, s.")
-YEAR = typer.Option(None, help="Year, for instruments that do not write it.")
-DEAD_BAND = typer.Option(
-    None, help="Seconds after closing that are not fitted, or 'auto'."
-)
-FIT_END = typer.Option(None, help="Seconds after closing at which the fit ends.")
-RESPONSE = typer.Option(
-    0.0, help="Response time of the sensor, s (SCD30: 20); modelled in the fit."
-)
-PRECISION = typer.Option(
-    None, help="Standard deviation of one reading; sets detection limit and kappa-max."
-)
-SELECT = typer.Option(
-    "aicc", help="Choice of the curve: aicc, kappa_max, or the name of a model."
-)
-POOL = typer.Option(
-    None,
-    metavar="LABEL",
-    help="Share one curvature per week among the closures of a pot (or device).",
-)
-MODELS = typer.Option(
-    "", help="Further curves, comma-separated: robust,quadratic,ndfe,zhao."
-)
-R_GAS = typer.Option(
-    None, "--gas-constant", help="J mol-1 K-1; 8.314 repeats LI-COR's and goFlux's."
-)
-QUALITY = typer.Option(
-    True, help="Flag night, stuck and clogged chambers, implausible values."
-)
-
-
 @app.command()
+@takes(FluxRequest)
 def flux(
-    files: list[Path] = FILES,
+    asked: FluxRequest,
     out: Path = typer.Option(
         ..., metavar="FILE", help="Result: .nc, .csv or .parquet."
     ),
-    gas: str = GAS,
-    geometry: Path | None = GEOMETRY,
-    columns: Path | None = COLUMNS,
-    timezone: str | None = TIMEZONE,
-    closures: Path | None = CLOSURES,
-    detect: bool = DETECT,
-    period: float | None = PERIOD,
-    year: int | None = YEAR,
-    dead_band: str | None = DEAD_BAND,
-    fit_end: float | None = FIT_END,
-    response: float = RESPONSE,
-    precision: float | None = PRECISION,
-    select: str = SELECT,
-    models: str = MODELS,
-    pool: str | None = POOL,
-    gas_constant: float | None = R_GAS,
-    quality: bool = QUALITY,
 ) -> None:
     """Compute the flux of every closure, with errors, limits and flags."""
     from tilth.chambers.output import write_fluxes
 
-    made = _fluxes(locals())
     tally = _Tally()
-    counts = write_fluxes((tally.see(fluxes) for _, fluxes in made), out)
-    typer.echo(
-        f"{counts['closures']} closures, {counts['fluxes']} fluxes: {out}", err=False
-    )
+    counts = write_fluxes((tally.see(fluxes) for _, fluxes in _fluxes(asked)), out)
+    typer.echo(f"{counts['closures']} closures, {counts['fluxes']} fluxes: {out}")
     tally.show()
 
 
 @app.command()
+@takes(FluxRequest)
 def plot(
-    files: list[Path] = FILES,
+    asked: FluxRequest,
     out: Path = typer.Option(
         ..., metavar="PDF", help="One page per closure: fits, residuals, flags."
     ),
-    gas: str = GAS,
-    geometry: Path | None = GEOMETRY,
-    columns: Path | None = COLUMNS,
-    timezone: str | None = TIMEZONE,
-    closures: Path | None = CLOSURES,
-    detect: bool = DETECT,
-    period: float | None = PERIOD,
-    year: int | None = YEAR,
-    dead_band: str | None = DEAD_BAND,
-    fit_end: float | None = FIT_END,
-    response: float = RESPONSE,
-    precision: float | None = PRECISION,
-    select: str = SELECT,
-    models: str = MODELS,
-    pool: str | None = POOL,
-    gas_constant: float | None = R_GAS,
-    quality: bool = QUALITY,
 ) -> None:
     """Draw every closure on a page: readings, curves, residuals, flags."""
     from tilth.chambers.plots import plot_pages
 
-    count = plot_pages(_fluxes(locals()), out, gas)
+    count = plot_pages(_fluxes(asked), out, asked.gas)
     typer.echo(f"{count} pages: {out}")
 
 
@@ -201,95 +126,94 @@ def compare(
 
 
 @app.command()
+@takes(ReadRequest)
 def checklist(
-    files: list[Path] = FILES,
-    gas: str = GAS,
+    asked: ReadRequest,
     answers: Path | None = typer.Option(
         None, metavar="YAML", help="What the files do not tell: item: value."
     ),
     limits: Path | None = typer.Option(
         None, metavar="YAML", help="Your own items and limits over the package's."
     ),
-    columns: Path | None = COLUMNS,
-    timezone: str | None = TIMEZONE,
-    closures: Path | None = CLOSURES,
-    detect: bool = DETECT,
-    period: float | None = PERIOD,
-    year: int | None = YEAR,
-    geometry: Path | None = GEOMETRY,
 ) -> None:
     """Check the measurement against a guideline's items: pass, warn, missing."""
     import yaml
 
     from tilth.chambers.quality.checklist import check_guidelines
 
-    words = {**locals(), "dead_band": None, "quality": True}
-    data = next(_closures(words))
+    data = next(_closures(asked))
     known = yaml.safe_load(answers.read_text("utf-8")) if answers else None
     _show(check_guidelines(data, answers=known, limits=limits).reset_index(), None)
 
 
-def _closures(words: dict[str, Any]) -> Iterator[xr.Dataset]:
+def _closures(asked: ReadRequest) -> Iterator[xr.Dataset]:
     """Read the files of a command into closures with geometry and quality flags."""
     from tilth.chambers.geometry import apply_geometry, read_geometry
     from tilth.chambers.quality.filters import flag_closures
-    from tilth.chambers.readers.dead_band import auto_dead_band
     from tilth.chambers.readers.opening import ReadOptions, name_apart, open_closures
     from tilth.core.progress import track
 
     options = ReadOptions(
-        columns=words["columns"],
-        timezone=words["timezone"],
-        closures=words["closures"],
-        detect=words["detect"],
-        period=words["period"],
-        year=words["year"],
+        columns=asked.columns,
+        timezone=asked.timezone,
+        closures=asked.closures,
+        detect=asked.detect,
+        period=asked.period,
+        year=asked.year,
     )
-    gas, files = words["gas"], words["files"]
-    sizes = read_geometry(words["geometry"]) if words["geometry"] else None
-    for path in track(files, "reading files", total=len(files)):
-        for closures in open_closures(path, gas, options):
-            named = name_apart(closures, path.name, prefix=len(files) > 1)
+    sizes = read_geometry(asked.geometry) if asked.geometry else None
+    for path in track(asked.files, "reading files", total=len(asked.files)):
+        for closures in open_closures(path, asked.gas, options):
+            named = name_apart(closures, path.name, prefix=len(asked.files) > 1)
             if sizes is not None:
                 named = apply_geometry(named, sizes)
-            if words["dead_band"] == "auto":
-                named["dead_band"] = auto_dead_band(named, gas)
-            yield flag_closures(named) if words["quality"] else named
+            yield flag_closures(named) if asked.quality else named
 
 
-def _fluxes(words: dict[str, Any]) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
+def _fluxes(asked: FluxRequest) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
     """Read closures and compute their fluxes, block by block."""
     from tilth.chambers.air import as_fitted
-    from tilth.chambers.fits.flux import FluxSettings, fluxes
+    from tilth.chambers.fits.flux import fluxes
     from tilth.chambers.fits.pooling import share_kappa
+    from tilth.chambers.readers.dead_band import auto_dead_band
+
+    settings = _settings(asked)
+    for closures in _closures(asked):
+        dry = as_fitted(closures, asked.gas)
+        if asked.dead_band == "auto":
+            dry = dry.assign(dead_band=auto_dead_band(dry, asked.gas))
+        if asked.pool is not None:
+            dry = share_kappa(dry, asked.gas, by=asked.pool, settings=settings)
+        yield dry, fluxes(dry, asked.gas, settings)
+
+
+def _settings(asked: FluxRequest) -> FluxSettings:
+    """Turn the options of a command into flux settings."""
+    from tilth.chambers.fits.settings import FluxSettings
     from tilth.core.errors import InputError
 
-    chosen: dict[str, Any] = {
-        "fit_end": words["fit_end"],
-        "response": words["response"],
-        "precision": words["precision"],
-        "select": words["select"],
-        "models": tuple(m.strip() for m in words["models"].split(",") if m.strip()),
-    }
-    if words["dead_band"] not in (None, "auto"):
+    models = [m.strip() for m in asked.models.split(",") if m.strip()]
+    chosen: dict[str, Any] = {"select": asked.select}
+    if asked.pool is not None:
+        models.append("pooled")
+        if asked.select == "aicc":
+            chosen["select"] = "pooled"
+    if asked.dead_band not in (None, "auto"):
         try:
-            chosen["dead_band"] = float(words["dead_band"])
+            chosen["dead_band"] = float(asked.dead_band or 0.0)
         except ValueError:
             raise InputError(
-                f"--dead-band takes seconds or 'auto', got {words['dead_band']!r}"
+                f"--dead-band takes seconds or 'auto', got {asked.dead_band!r}"
             ) from None
-    if words["gas_constant"] is not None:
-        chosen["r_gas"] = words["gas_constant"]
-    if words["pool"] is not None:
-        chosen["models"] = (*chosen["models"], "pooled")
-        if words["select"] == "aicc":
-            chosen["select"] = "pooled"
-    settings = FluxSettings(**chosen)
-    for closures in _closures(words):
-        dry = as_fitted(closures, words["gas"])
-        if words["pool"] is not None:
-            dry = share_kappa(dry, words["gas"], by=words["pool"], settings=settings)
-        yield dry, fluxes(dry, words["gas"], settings)
+    if asked.gas_constant is not None:
+        chosen["r_gas"] = asked.gas_constant
+    return FluxSettings(
+        models=tuple(models),
+        fit_end=asked.fit_end,
+        response=asked.response,
+        precision=asked.precision,
+        **chosen,
+    )
 
 
 class _Tally:
