@@ -132,6 +132,27 @@ def test_a_table_is_read_by_its_column_map(tmp_path):
     assert table["flux"][1] / table["flux"][0] == pytest.approx(2.0, rel=1e-6)
 
 
+def test_air_that_the_file_does_not_tell_is_given_with_its_units(
+    tmp_path, stored, capsys
+):
+    bare = xr.open_dataset(stored, engine="h5netcdf").load()
+    bare = bare.drop_vars(["pressure", "temperature"])
+    bare.to_netcdf(tmp_path / "bare.nc", engine="h5netcdf")
+    out = tmp_path / "f.csv"
+    words = ("chambers", "flux", tmp_path / "bare.nc", "--out", out)
+    assert run(*words) == 2
+    assert "pressure" in capsys.readouterr().err
+    assert run(*words, "--pressure", "972", "--temperature", "20 degC") == 2
+    assert "number with units" in capsys.readouterr().err
+    assert run(*words, "--pressure", "972 hPa", "--temperature", "20 degC") == 0
+    whole = tmp_path / "whole.csv"
+    run("chambers", "flux", stored, "--out", whole, "--pressure", "500 hPa")
+    # What the file tells is not overruled.
+    np.testing.assert_allclose(
+        pd.read_csv(out)["flux"], pd.read_csv(whole)["flux"], rtol=1e-9
+    )
+
+
 def test_a_gas_by_mass_gives_a_flux_by_mass(tmp_path):
     hours = [0, 1 / 3, 2 / 3, 1]
     rows = pd.DataFrame(

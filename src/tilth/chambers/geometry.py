@@ -20,7 +20,6 @@ The later of several labels that fit one closure wins.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +32,7 @@ from tilth.chambers.air import air_moles_per_area
 from tilth.core.constants import STANDARD_ATMOSPHERE
 from tilth.core.errors import InputError
 from tilth.core.model import require_text, stamp
-from tilth.core.units import convert_values
+from tilth.core.units import parse_quantity
 
 #: Quantity -> SI unit and what it is.
 QUANTITIES = {
@@ -49,8 +48,6 @@ QUANTITIES = {
 #: Moles of air per soil area that a chamber can hold, mol m-2: 1.2 cm to 1.2 m high. A
 #: volume in cm3 or an area in cm2 taken for SI falls far outside.
 AMOUNT_LIMITS = (0.5, 50.0)
-
-_WITH_UNITS = re.compile(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*([A-Za-zµ].*?)\s*")
 
 
 @dataclass(frozen=True)
@@ -167,16 +164,13 @@ def _si(name: str, text: Any, where: str) -> float:
             "each also with _se"
         )
     units, what = QUANTITIES[quantity]
-    match = _WITH_UNITS.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise InputError(
-            f"{where}: {name} is {text!r}, but cm3, L and m3 differ by a million: "
-            f"write {what} with its units, such as {_EXAMPLES[units]!r}"
-        )
     try:
-        value = float(convert_values(float(match[1]), match[2], units))
+        value = parse_quantity(str(text), units)
     except InputError as error:
-        raise InputError(f"{where}: {name}: {error}") from error
+        raise InputError(
+            f"{where}: {name}: {error}. cm3, L and m3 differ by a million: write "
+            f"{what} with its units, such as {_EXAMPLES[units]!r}"
+        ) from error
     if value < 0 and quantity not in ("offset", "settling"):
         raise InputError(f"{where}: {name} cannot be negative, got {text!r}")
     return value

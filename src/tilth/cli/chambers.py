@@ -148,10 +148,14 @@ def checklist(
 
 def _closures(asked: ReadRequest) -> Iterator[xr.Dataset]:
     """Read the files of a command into closures with geometry and quality flags."""
+    import numpy as np
+
+    from tilth.chambers.closures import UNITS
     from tilth.chambers.geometry import apply_geometry, read_geometry
     from tilth.chambers.quality.filters import flag_closures
     from tilth.chambers.readers.opening import ReadOptions, name_apart, open_closures
     from tilth.core.progress import track
+    from tilth.core.units import parse_quantity
 
     options = ReadOptions(
         columns=asked.columns,
@@ -162,11 +166,17 @@ def _closures(asked: ReadRequest) -> Iterator[xr.Dataset]:
         year=asked.year,
     )
     sizes = read_geometry(asked.geometry) if asked.geometry else None
+    told = {"pressure": asked.pressure, "temperature": asked.temperature}
+    air = {n: parse_quantity(text, UNITS[n]) for n, text in told.items() if text}
     for path in track(asked.files, "reading files", total=len(asked.files)):
         for closures in open_closures(path, asked.gas, options):
             named = name_apart(closures, path.name, prefix=len(asked.files) > 1)
             if sizes is not None:
                 named = apply_geometry(named, sizes)
+            for name, value in air.items():
+                if name not in named:
+                    one = np.full(named.sizes["closure"], value)
+                    named[name] = ("closure", one, {"units": UNITS[name]})
             yield flag_closures(named) if asked.quality else named
 
 

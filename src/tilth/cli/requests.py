@@ -22,6 +22,12 @@ class ReadRequest:
     geometry: Path | None = typer.Option(
         None, metavar="YAML", help="Volume and area, where the files do not tell them."
     )
+    pressure: str | None = typer.Option(
+        None, help="Air pressure, where the files do not tell it: '972 hPa'."
+    )
+    temperature: str | None = typer.Option(
+        None, help="Air temperature, where the files do not tell it: '20 degC'."
+    )
     columns: Path | None = typer.Option(
         None, metavar="YAML", help="Map of the columns of a table."
     )

@@ -37,6 +37,10 @@ _SPELLINGS = {
 }
 
 
+#: "5.18 L": a number, then units.
+_QUANTITY = re.compile(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)\s*([A-Za-zµ%].*?)\s*")
+
+
 @functools.cache
 def registry() -> Any:
     """Return the pint registry every conversion goes through.
@@ -171,6 +175,39 @@ def _linear_map(source: str, target: str) -> tuple[float, float]:
             f"cannot convert {source!r} to {target!r}: not the same kind of quantity"
         ) from error
     return float(one - zero), float(zero)
+
+
+def parse_quantity(text: str, units: str) -> float:
+    """Read a number with its units, such as ``"972 hPa"``.
+
+    Parameters
+    ----------
+    text : str
+        A number, then units in UDUNITS spelling.
+    units : str
+        Units wanted.
+
+    Returns
+    -------
+    float
+        The number in `units`.
+
+    Raises
+    ------
+    UnitsError
+        If there is no number, no units, or units of another dimension.
+
+    Examples
+    --------
+    >>> parse_quantity("972 hPa", "Pa")
+    97200.0
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise UnitsError(
+            f"{text!r} is not a number with units: write it like '5 {units}'"
+        )
+    return float(convert_values(float(match[1]), match[2], units))
 
 
 def convert(data: xr.DataArray, units: str) -> xr.DataArray:

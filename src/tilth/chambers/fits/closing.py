@@ -29,7 +29,8 @@ def amount_of_air(
     require_variables(
         closures,
         ["pressure", "temperature"],
-        "the amount of air in a chamber (no standard atmosphere is assumed)",
+        "the amount of air in a chamber (no standard atmosphere is assumed; "
+        "on the command line: --pressure '972 hPa' --temperature '20 degC')",
     )
     pressure = at_closing(closures, "pressure", "Pa", settings.initial)
     temperature = at_closing(closures, "temperature", "degC", settings.initial)
