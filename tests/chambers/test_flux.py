@@ -471,6 +471,11 @@ def test_settings_that_make_no_sense_are_refused():
         {"initial": "mean"},
         {"select": "ndfe"},
         {"response": -1.0},
+        {"dead_band": float("nan")},
+        {"fit_end": float("nan")},
+        {"confidence": 95.0},
+        {"g_factor_limit": 0.5},
+        {"models": ("none",)},
         {"response": 20.0, "models": ("zhao",)},
     ):
         with pytest.raises(InputError):

@@ -121,3 +121,27 @@ def test_closures_of_several_files_are_told_apart():
     assert alone["closure"].values.tolist() == data["closure"].values.tolist()
     assert prefixed["closure"].values[0] == f"a.nc:{data['closure'].values[0]}"
     assert set(alone["file"].values) == {"a.nc"}
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("file", ["rowNumber.81x.gz", "LI8250.82z"])
+def test_a_file_cut_short_is_read_or_refused_by_its_own_reader(dataset, tmp_path, file):
+    raw = (dataset("licor-examples") / file).read_bytes()
+    path = tmp_path / file
+    path.write_bytes(raw[: len(raw) // 2])
+    if file.endswith(".82z"):
+        with pytest.raises(InputError, match="unpacked"):
+            next(open_closures(path))
+    else:
+        data = next(open_closures(path))
+        assert 20 < data.sizes["closure"] < 100
+
+
+def test_a_quiet_stretch_between_gaps_gives_no_closure(record):
+    table = pd.read_csv(record / "record.csv", parse_dates=["when"])
+    short = table.iloc[:7].assign(when=lambda x: x["when"] + pd.Timedelta(hours=5))
+    pd.concat([table, short]).to_csv(record / "gap.csv", index=False)
+    options = ReadOptions(columns=record / "map.yaml", detect=True, period=600.0)
+    (data,) = open_closures(record / "gap.csv", "co2", options)
+    assert pd.DatetimeIndex(data["time"].values).hour.max() < 3
+    assert "detection_flag" in data

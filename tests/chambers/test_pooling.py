@@ -88,6 +88,19 @@ def test_a_remark_does_not_take_a_closure_out():
     assert np.isfinite(share_kappa(data)["shared_kappa"]).all()
 
 
+def test_a_held_reading_says_nothing_and_spoils_nothing():
+    data = night(k=0.004)
+    alone = share_kappa(data)["shared_kappa"].values[0]
+    data["co2"].values[7] = 450.0
+    with_held = share_kappa(data)["shared_kappa"].values[0]
+    assert with_held == pytest.approx(alone, rel=0.02)
+
+
+def test_no_closures_share_nothing():
+    empty = night().isel(closure=slice(0, 0))
+    assert share_kappa(empty)["shared_kappa"].size == 0
+
+
 def test_too_few_closures_share_nothing_and_say_so():
     data = share_kappa(night(n=MIN_CLOSURES - 1))
     assert np.isnan(data["shared_kappa"]).all()

@@ -323,3 +323,37 @@ def test_the_linear_methane_flux_of_the_firmware_is_reproduced(dataset):
         / (8.314 * one["area"].item() * (one["temperature"].values[first] + 273.15))
     )
     assert amount * slope == pytest.approx(one["firmware_flux_ch4"].item(), rel=1e-4)
+
+
+def repacked(members, *, encrypted=False, method=None):
+    """Return the bytes of a zip archive, its headers changed as asked."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in members:
+            file.writestr(name, text)
+    raw = bytearray(packed.getvalue())
+    for mark, flag, kind in ((b"PK\x03\x04", 6, 8), (b"PK\x01\x02", 8, 10)):
+        at = raw.find(mark)
+        while at >= 0:
+            if encrypted:
+                raw[at + flag] |= 1
+            if method is not None:
+                raw[at + kind] = method
+            at = raw.find(mark, at + 4)
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("change", [{"encrypted": True}, {"method": 99}])
+def test_an_archive_that_cannot_be_unpacked_is_refused(tmp_path, change):
+    path = tmp_path / "x.82z"
+    path.write_bytes(repacked([("data.csv", "a\n"), ("metadata.json", "{}")], **change))
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        read_licor_82z(path)
+
+
+def test_an_archive_of_two_observations_is_not_mixed_into_one(tmp_path):
+    path = tmp_path / "x.82z"
+    names = [f"{n}/{m}" for n in "ab" for m in ("data.csv", "metadata.json")]
+    path.write_bytes(repacked([(name, "{}") for name in names]))
+    with pytest.raises(InputError, match="several observations"):
+        read_licor_82z(path)

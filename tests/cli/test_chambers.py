@@ -222,6 +222,18 @@ def test_paired_effects_find_the_ratio_and_keep_identifiers_as_text(tmp_path, ca
     assert "5.10" in capsys.readouterr().out
 
 
+def test_columns_of_other_names_are_taken_beside_the_usual_ones(tmp_path, capsys):
+    fleet_table(tmp_path / "f.csv")
+    table = pd.read_csv(tmp_path / "f.csv", dtype=str)
+    table = table.rename(columns={"variant": "arm"})
+    table["flux_linear"], table["flux"] = table["flux"], "1.0"
+    table.to_csv(tmp_path / "g.csv", index=False)
+    out = tmp_path / "effects.csv"
+    words = ("--value", "flux_linear", "--variant", "arm", "--out", out)
+    assert run("chambers", "effects", tmp_path / "g.csv", *words) == 0
+    assert pd.read_csv(out)["ratio"][0] == pytest.approx(1.5, rel=0.05)
+
+
 @pytest.mark.parametrize("method", ["pots", "mixed"])
 def test_the_other_methods_need_the_control_by_name(tmp_path, capsys, method):
     fleet_table(tmp_path / "f.csv")

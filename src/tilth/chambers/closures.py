@@ -184,7 +184,7 @@ def variable_attrs(name: str, basis: str | None = None) -> dict[str, str]:
             "basis": basis or "dry",
             "standard_name": f"{prefix}_fraction_of_{species}{suffix}",
         }
-    attrs = {}
+    attrs = {} if basis is None else {"basis": basis}
     if name in UNITS:
         attrs["units"] = UNITS[name]
     if name in _LONG_NAMES:

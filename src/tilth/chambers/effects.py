@@ -181,7 +181,11 @@ def _paired_row(hourly: pd.DataFrame, name: str, control: str) -> dict[str, Any]
     usable = pairs.dropna(subset=["log_ratio"])
     row["n_not_positive"] = len(pairs) - len(usable)
     if usable.empty:
-        row["note"] = f"no pairs: no hour in common with {control}"
+        row["note"] = (
+            f"no pairs: no positive flux in the hours common with {control}"
+            if len(pairs)
+            else f"no pairs: no hour in common with {control}"
+        )
         return row
     log_ratio = usable["log_ratio"].mean()
     row.update(

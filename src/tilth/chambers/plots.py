@@ -256,7 +256,7 @@ def plot_pages(
     path = Path(path)
     if path.suffix != ".pdf":
         raise InputError(f"one page per closure goes into a .pdf, got {path.name!r}")
-    unfinished = path.with_suffix(".pdf.part")
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.unfinished.pdf")
     count = 0
     try:
         with PdfPages(unfinished) as pages:

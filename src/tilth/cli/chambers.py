@@ -73,7 +73,10 @@ def effects(
     """Compare treatments with their controls; the replicate is the pot."""
     from tilth.chambers.effects import compare_pots, mixed_effects, paired_effects
 
-    table = _table(file).rename(columns={value: "flux", variant: "variant", pot: "pot"})
+    names = {value: "flux", variant: "variant", pot: "pot"}
+    table = _table(file, text=(variant, pot))
+    taken = [new for old, new in names.items() if old != new and old in table]
+    table = table.drop(columns=taken, errors="ignore").rename(columns=names)
     table = _without_flagged(table)
     if method == "paired":
         controls = None
@@ -249,7 +252,7 @@ class _Tally:
             typer.echo(f"{count:>10}  {meaning}")
 
 
-def _table(file: Path) -> pd.DataFrame:
+def _table(file: Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read a table of fluxes with identifiers as text and time in UTC."""
     import pandas as pd
     import xarray as xr
@@ -267,8 +270,8 @@ def _table(file: Path) -> pd.DataFrame:
     if file.suffix != ".csv":
         raise InputError(f"{file.name} must be a .nc, .csv or .parquet file")
     header = pd.read_csv(file, nrows=0).columns
-    text = {name: str for name in labels if name in header}
-    table = pd.read_csv(file, dtype=text)
+    kinds = {name: str for name in (*labels, *text) if name in header}
+    table = pd.read_csv(file, dtype=kinds)
     if "time" in table:
         table["time"] = pd.to_datetime(table["time"], utc=True).dt.tz_localize(None)
     return table
@@ -294,16 +297,11 @@ def _without_flagged(table: pd.DataFrame) -> pd.DataFrame:
 def _show(table: pd.DataFrame, out: Path | None) -> None:
     """Print a table, and write it where asked."""
     from tilth.cli.display import print_table
-    from tilth.core.typeset import number_text
+    from tilth.core.typeset import column_text
 
     numeric = [str(c) for c in table if table[c].dtype.kind in "if"]
-    rows = [
-        [
-            number_text(value) if isinstance(value, int | float) else str(value)
-            for value in row
-        ]
-        for row in table.astype(object).itertuples(index=False)
-    ]
+    cells = [column_text(table[c]) for c in table]
+    rows = list(zip(*cells, strict=True))
     print_table([str(c) for c in table], rows, numeric=numeric)
     if out is not None:
         table.to_csv(out, index=False)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 
 from tilth.chambers.fits.curves import fit_ndfe, fit_quadratic, fit_zhao
+from tilth.chambers.fits.detection import minimum_detectable_flux
 from tilth.chambers.fits.fitting import COLUMNS, fit_closures
 from tilth.chambers.fits.selection import MODELS, choose, corrected_aic, error_of_choice
 from tilth.chambers.fits.settings import FluxSettings
@@ -81,27 +80,25 @@ def flux_block(
         g_factor = fit["hm_slope"] / fit["linear_slope"]
         rmse = {m: np.sqrt(fit[f"{m}_rss"] / n) for m in ("linear", "hm", "licor")}
         kappa_max = kappa_per_slope * np.abs(fit["linear_slope"])
-        z = NormalDist().inv_cdf(0.5 + settings.confidence / 2.0)
         scatter = (
             fit["linear_slope_se"]
             if settings.precision is None
             else settings.precision / fit["time_spread"]
         )
-        mdf = z * scatter * amount
-        model, reason = choose(
-            settings.select, settings.fitted, slopes, aicc, g_factor,
-            settings.g_factor_limit, flags, n,
-        )  # fmt: skip
+        # The scatter is that of the slope: the spread of the times is in it.
+        mdf = minimum_detectable_flux(scatter, 1.0, amount, settings.confidence)
+        # A negative g-factor is below every limit's inverse.
+        outside = (g_factor > settings.g_factor_limit) | (
+            g_factor < 1.0 / settings.g_factor_limit
+        )
+        flags = flags | np.where(outside, FLUX_FLAGS.bit("g_factor"), 0)
+        model, reason = choose(settings.select, settings.fitted, slopes, aicc, flags, n)
         slope = np.full(len(n), np.nan)
         for name, (values, _) in slopes.items():
             here = model == MODELS.index(name)
             slope[here] = values[here]
         slope_se = error_of_choice(slopes, model, reason)
         flux = slope * amount
-        outside = (np.abs(g_factor) > settings.g_factor_limit) | (
-            g_factor < 1.0 / settings.g_factor_limit
-        )
-        flags = flags | np.where(outside, FLUX_FLAGS.bit("g_factor"), 0)
         flags = flags | np.where(np.abs(flux) < mdf, FLUX_FLAGS.bit("below_mdf"), 0)
     columns = [flux, slope_se * amount, model, reason, flags]
     for name in settings.fitted:

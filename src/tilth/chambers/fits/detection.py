@@ -54,7 +54,7 @@ def minimum_detectable_flux(precision, spread, amount, confidence=0.95):
     Examples
     --------
     An SCD30 (10 ppm taken as white noise) read every 3 s for 180 s in a pot
-    chamber: 0.32 umol m-2 s-1.
+    chamber: 0.31 umol m-2 s-1.
 
     >>> spread = time_spread(61, 3.0)
     >>> round(float(minimum_detectable_flux(10.0, spread, 6.48)), 2)

@@ -104,9 +104,7 @@ def fluxes(
     result["closure_flag"] = closures["closure_flag"]
     result["dead_band"], result["fit_end"] = inputs[2], inputs[3]
     _describe(result, concentration.attrs["units"], flux_units, by_mass, settings)
-    result.attrs = {k: v for k, v in closures.attrs.items() if k != "history"}
-    if "history" in closures.attrs:
-        result.attrs["history"] = closures.attrs["history"]
+    result.attrs = dict(closures.attrs)
     result.attrs["sensor_response"] = settings.response
     chosen = {k: v for k, v in asdict(settings).items() if v is not None}
     return stamp(result, f"chambers.fluxes gas={gas} {chosen}")

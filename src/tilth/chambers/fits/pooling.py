@@ -99,12 +99,14 @@ def share_kappa(
     elapsed = np.ascontiguousarray(convert(fitted["elapsed"], "s").to_numpy(), float)
     value = np.ascontiguousarray(fitted[gas].to_numpy(), float)
     start, end = (w.to_numpy() for w in fit_window(fitted, settings))
-    length = float(np.nanmax(np.where(elapsed <= end[:, None], elapsed, np.nan)))
+    length = float(np.max(elapsed, where=elapsed <= end[:, None], initial=1.0))
     log_k = np.log(_SPANS / length)
     sums, n = _residual_sums(
         elapsed, value, start, end, settings.response, np.exp(log_k)
     )
     sound = ~is_doubted(closures["closure_flag"]).to_numpy() & (n > 4)
+    # A held reading fits every rate alike and perfectly: it says nothing of any.
+    sound &= np.min(sums, axis=1, initial=np.inf) > 0.0
 
     stamps = pd.DatetimeIndex(closures["time"].to_numpy())
     period = (stamps - stamps.min()) // pd.Timedelta(days=days)

@@ -34,7 +34,7 @@ REASONS = {
     "no_curvature": "the best exponential is the straight line",
     "kappa_above_max": "curvature stronger than the precision can support",
     "g_factor": "curved and linear flux differ more than the g-factor limit",
-    "too_few_points": "fewer than five points cannot support a curve",
+    "too_few_points": "too few points for a curve (AICc: five, kappa-max: four)",
     "kappa_supported": "curvature within kappa-max",
     "no_error": "the exponential has no finite standard error",
 }
@@ -42,7 +42,7 @@ REASONS = {
 _REASON = {name: i for i, name in enumerate(REASONS)}
 
 
-def choose(rule, fitted, slopes, aicc, g_factor, g_limit, flags, n):
+def choose(rule, fitted, slopes, aicc, flags, n):
     """Choose a model for each closure.
 
     Parameters
@@ -55,10 +55,6 @@ def choose(rule, fitted, slopes, aicc, g_factor, g_limit, flags, n):
         Slope and standard error of each.
     aicc : dict of str to (closures,) array
         AICc of ``linear`` and ``hm``.
-    g_factor : (closures,) array
-        Slope of the exponential over that of the line.
-    g_limit : float
-        Largest |g-factor| believed, and its inverse the smallest.
     flags : (closures,) array of int
         ``flux_flag`` so far.
     n : (closures,) array
@@ -74,7 +70,7 @@ def choose(rule, fitted, slopes, aicc, g_factor, g_limit, flags, n):
     reason = np.full(len(n), _REASON["by_setting"])
     raised = {
         word: (flags & FLUX_FLAGS.bit(word)) != 0
-        for word in ("no_curvature", "k_above_kappa_max")
+        for word in ("no_curvature", "k_above_kappa_max", "g_factor")
     }
     if rule in _MODEL:
         model[:] = _MODEL[rule]
@@ -85,10 +81,7 @@ def choose(rule, fitted, slopes, aicc, g_factor, g_limit, flags, n):
             # From the weakest objection to the strongest: the last one is kept.
             objections = [
                 ("aicc_not_lower", ~(aicc["hm"] < aicc["linear"])),
-                (
-                    "g_factor",
-                    (np.abs(g_factor) > g_limit) | (g_factor < 1.0 / g_limit),
-                ),
+                ("g_factor", raised["g_factor"]),
             ]
         else:
             reason[:] = _REASON["kappa_supported"]
@@ -146,8 +139,8 @@ def error_of_choice(slopes, model, reason):
     r"""Return the standard error of the chosen slope, the choice itself included.
 
     Every closed chamber saturates; a line that is chosen because its data cannot show
-    it is biased by an amount they cannot show either. So where a believable curve
-    lost to the line,
+    it is biased by an amount they cannot show either. So where the line was taken for
+    any reason but too few points,
 
     .. math:: se^2 = \max\left(se_{line}^2 + (s_{hm} - s_{line})^2,\; se_{hm}^2\right) :
 

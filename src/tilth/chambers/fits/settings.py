@@ -78,9 +78,11 @@ class FluxSettings:
     r_gas: float = MOLAR_GAS_CONSTANT
 
     def __post_init__(self):
-        extra = set(self.models) - set(MODELS)
+        extra = set(self.models) - set(MODELS[1:])
         if extra:
-            raise InputError(f"no model {sorted(extra)}; known: {', '.join(MODELS)}")
+            raise InputError(
+                f"no model {sorted(extra)}; known: {', '.join(MODELS[1:])}"
+            )
         if self.select not in RULES and self.select not in self.fitted:
             raise InputError(
                 f"select={self.select!r} is neither a rule ({', '.join(RULES)}) nor "
@@ -88,8 +90,6 @@ class FluxSettings:
             )
         if self.precision is not None and not self.precision > 0.0:
             raise InputError(f"precision must be positive, got {self.precision}")
-        if self.response < 0.0:
-            raise InputError(f"response must not be negative, got {self.response} s")
         undelayed = set(self.models) & {"robust", "quadratic", "ndfe", "zhao"}
         if self.response and undelayed:
             raise InputError(
@@ -100,8 +100,18 @@ class FluxSettings:
             raise InputError(
                 f"initial must be 'intercept' or 'first', got {self.initial!r}"
             )
-        if self.dead_band is not None and self.dead_band < 0.0:
-            raise InputError(f"dead_band must not be negative, got {self.dead_band} s")
+        for name in ("dead_band", "fit_end", "response"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0.0:
+                raise InputError(f"{name} must not be negative, got {value} s")
+        if not 0.0 < self.confidence < 1.0:
+            raise InputError(
+                f"confidence must lie between 0 and 1, got {self.confidence}"
+            )
+        if not self.g_factor_limit >= 1.0:
+            raise InputError(
+                f"g_factor_limit must be at least 1, got {self.g_factor_limit}"
+            )
 
     @property
     def fitted(self) -> tuple[str, ...]:

@@ -217,7 +217,7 @@ def closure_signs(closures: xr.Dataset, limits: Limits | None = None) -> xr.Data
     require_variables(
         closures, ["co2", "elapsed", "time", "device"], "the tests of the lid"
     )
-    t = closures["elapsed"].values
+    t = convert(closures["elapsed"], "s").values
     co2 = convert(closures["co2"], "umol mol-1").values
     valid = np.isfinite(t) & np.isfinite(co2)
     last = np.where(valid, t, -np.inf).max(axis=1, initial=-np.inf)
@@ -398,7 +398,8 @@ def _ambient(frame: pd.DataFrame) -> pd.Series:
     if frame["device"].nunique() >= 3:
         moment = frame["time"].dt.floor("15min")
         return frame.groupby(moment)["start"].transform("median")
-    order = frame.sort_values(["device", "time"])
+    # A closure whose time is not known has no neighbours, and no ambient air.
+    order = frame.dropna(subset="time").sort_values(["device", "time"])
     rolling = (
         order.set_index("time")
         .groupby("device")["start"]

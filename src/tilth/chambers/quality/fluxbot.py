@@ -100,9 +100,6 @@ def flag_qaqc(closures: xr.Dataset, limits: QaqcLimits | None = None) -> xr.Data
 
 def _end(values: xr.DataArray, *, first: bool) -> xr.DataArray:
     """Return the first or last value of each closure that is there."""
-    present = values.notnull()
-    place = present.argmax("sample")
-    if not first:
-        size = values.sizes["sample"]
-        place = size - 1 - present.isel(sample=slice(None, None, -1)).argmax("sample")
-    return values.isel(sample=place)
+    ordered = values if first else values.isel(sample=slice(None, None, -1))
+    place = ordered.notnull().argmax("sample").compute()
+    return ordered.isel(sample=place)

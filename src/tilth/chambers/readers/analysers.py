@@ -187,16 +187,18 @@ def read_lgr(
         len(lines),
     )
     known = _present(_LGR, columns)
+    # Some firmware names the column SysTime.
+    time = "Time" if "Time" in columns or "SysTime" not in columns else "SysTime"
     frame, bad_rows, bad = parse_fields(
         [line for line in lines[start + 1 : end] if line.strip()],
         columns,
-        ["Time", *known],
+        [time, *known],
         separator=",",
-        text=["Time"],
+        text=[time],
     )
     _require_samples(path, frame)
     clock = parse_dates(
-        list(frame["Time"]), day_first=day_first, file_name=Path(path).name
+        list(frame[time]), day_first=day_first, file_name=Path(path).name
     )
     timed = np.asarray(clock.notna())
     frame, bad, bad_rows = frame[timed], bad[timed], bad_rows + int((~timed).sum())

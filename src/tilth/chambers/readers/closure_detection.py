@@ -378,6 +378,8 @@ def _comb(gain: np.ndarray, period: float, jitter: float) -> Sequence[int]:
     """Return the most likely chain of closing times (Viterbi's algorithm)."""
     best, back = _comb_path(gain, period, max(jitter, 1.0))
     i = int(np.argmax(best))
+    if not best[i] > 0.0:
+        return []  # nothing in this stretch looks like a closure at all
     chosen = []
     while i >= 0:
         chosen.append(i)

@@ -222,7 +222,16 @@ def _read_egm5(path: str | os.PathLike[str], timezone: str) -> xr.Dataset:
     frame, _, bad = parse_fields(
         kept,
         _EGM5[:length],
-        ["date", "time", "plot", "record", "co2", "pressure", "h2o", *_EGM5[13:17]],
+        [
+            "date",
+            "time",
+            "plot",
+            "record",
+            "co2",
+            "pressure",
+            "h2o",
+            *_EGM5[13 : min(length, 17)],
+        ],
         separator=",",
         text=["date", "time", "plot", "record"],
     )

@@ -226,11 +226,15 @@ def _geometry(document: dict[str, Any], damage: set[str]) -> dict[str, float]:
     starts = [quantity(fit.get("DEADBAND"), "s") for fit in _fits(document)]
     ends = [quantity(fit.get("STOP_TIME"), "s") for fit in _fits(document)]
     planned = quantity(node(document, "METADATA", "OBSERVATION"), "s")
+    dead_band = float(np.max(starts)) if starts else np.nan
+    fit_end = float(np.min(ends)) if ends else planned
+    if starts and not (dead_band >= 0.0 and fit_end > dead_band):
+        damage.add("damaged_header")
     return {
         "area": area if area > 0.0 else np.nan,
         "volume": volume if volume > 0.0 else np.nan,
-        "dead_band": max(starts) + PAST_DEAD_BAND if starts else np.nan,
-        "fit_end": min(ends) if ends else planned,
+        "dead_band": dead_band + PAST_DEAD_BAND,
+        "fit_end": fit_end,
     }
 
 

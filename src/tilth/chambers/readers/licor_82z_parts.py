@@ -8,7 +8,6 @@ import json
 import os
 import re
 import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from tilth.chambers.readers.licor_checks import (
     numbers,
     read_bytes,
 )
+from tilth.chambers.readers.textfile import DAMAGED_ARCHIVE
 from tilth.core.errors import InputError
 from tilth.core.units import convert_values
 
@@ -44,22 +44,24 @@ def members(path: str | os.PathLike[str]) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             for entry in archive.infolist():
                 name = entry.filename.rsplit("/", 1)[-1]
+                if name in found:
+                    raise InputError(
+                        f"{path} holds several observations: unpack it and read the "
+                        ".82z files in it"
+                    )
                 if name in ("data.csv", "metadata.json", "log.txt"):
                     found[name] = archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+    except InputError:
+        raise
+    except DAMAGED_ARCHIVE as error:
         if raw.startswith(b"PK"):
             raise InputError(
-                f"{path} is a damaged ZIP archive ({error}): copy it again from the "
-                "multiplexer"
+                f"{path} is a damaged ZIP archive, or one that cannot be unpacked "
+                f"({error}): copy it again from the multiplexer"
             ) from error
         raise InputError(
             f"{path} is no LI-8250 observation (.82z), which is a ZIP archive: it "
             f"looks like {looks_like(raw)}"
-        ) from error
-    except (NotImplementedError, RuntimeError) as error:
-        raise InputError(
-            f"{path} is a ZIP archive that cannot be unpacked ({error}): a LI-8250 "
-            "does not write such"
         ) from error
     missing = {"data.csv", "metadata.json"} - set(found)
     if missing:

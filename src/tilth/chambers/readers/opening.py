@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from tilth.chambers.closures import check_closures
+from tilth.chambers.readers.clock import time_zone
 from tilth.chambers.readers.textfile import FileKind, recognise
 from tilth.core.errors import InputError
 
@@ -130,7 +131,7 @@ def _read(path: Path, kind: FileKind, options: ReadOptions) -> xr.Dataset:
         arguments["timezone"] = options.timezone
     if kind.name == "egm4":
         arguments["year"] = options.year
-    if kind.name == "81x" and options.timezone is not None:
+    if kind.name in ("81x", "82z") and options.timezone is not None:
         arguments["utc_offset"] = _fixed_offset(options.timezone)
     return reader(path, **arguments)
 
@@ -151,11 +152,12 @@ def _unknown(path: Path, kind: FileKind) -> str:
 
 def _fixed_offset(zone: str) -> float:
     """Return the hours of "+01:00"; a named zone changes with the season."""
-    offset = pd.Timestamp("2000-01-01", tz="UTC").tz_convert(zone).utcoffset()
-    summer = pd.Timestamp("2000-07-01", tz="UTC").tz_convert(zone).utcoffset()
+    clock = time_zone(zone)
+    offset = pd.Timestamp("2000-01-01", tz="UTC").tz_convert(clock).utcoffset()
+    summer = pd.Timestamp("2000-07-01", tz="UTC").tz_convert(clock).utcoffset()
     if offset is None or offset != summer:
         raise InputError(
-            f"an .81x file keeps one offset all year, {zone} has two: give the one of "
+            f"a LI-COR file keeps one offset all year, {zone} has two: give the one of "
             "the instrument's clock, such as --timezone +01:00"
         )
     return offset.total_seconds() / 3600.0
@@ -204,7 +206,10 @@ def _cut(record: xr.Dataset, path: Path, gas: str, options: ReadOptions) -> xr.D
                 f"no closure was found in {path.name}: give a table of them "
                 "(--closures), or the cycle length (--period)"
             )
-        return cut_closures(record, found["start"].values, found["end"].values)
+        cut = cut_closures(record, found["start"].values, found["end"].values)
+        for name in ("score", "detection_flag"):
+            cut[name] = ("closure", found[name].values, found[name].attrs)
+        return cut
     raise InputError(
         f"{path.name} is a continuous record: give the closures as a table with start "
         "and end (--closures closures.csv), or have them found (--detect)"

@@ -114,7 +114,7 @@ def read_columns(
     for name, column in mapped.items():
         values = raw[name]
         if column.variable in TIMES:
-            clock, wrong = _clock(name, values, column)
+            clock, wrong = _clock(name, values, column, decimal, missing)
             if clock.tz is None:
                 times[column.variable] = to_utc(clock, timezone)
             else:  # the cells state their own offset from UTC
@@ -302,13 +302,13 @@ def _number(
 
 
 def _clock(
-    name: str, values: Any, column: Column
+    name: str, values: Any, column: Column, decimal: str, missing: Sequence[str]
 ) -> tuple[pd.DatetimeIndex, np.ndarray]:
     """Return a clock, in UTC only if the cells say so, and where one is no time."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         return pd.DatetimeIndex(values).as_unit("ns"), np.zeros(len(values), bool)
     if column.units is not None:
-        number, wrong = _number(values, ".", ())
+        number, wrong = _number(values, decimal, missing)
         return _since(name, number, column.units), wrong
     cells = pd.Series(np.asarray(values, dtype=object), dtype=object)
     if cells.dropna().map(lambda x: isinstance(x, int | float)).any():
@@ -318,12 +318,19 @@ def _clock(
             "1899-12-30'"
         )
     first = str(cells.dropna().iloc[0]) if cells.notna().any() else ""
-    stamps = pd.to_datetime(
-        cells,
-        format=column.format or "ISO8601",
-        errors="coerce",
-        utc=bool(_OFFSET.search(first)),
+    stated = bool(_OFFSET.search(first))
+    mixed = InputError(
+        f"in the time column {name!r} some cells state their offset from UTC and some "
+        "do not: one rule cannot serve both, split the file"
     )
+    if stated and not cells.dropna().map(lambda x: bool(_OFFSET.search(str(x)))).all():
+        raise mixed
+    try:
+        stamps = pd.to_datetime(
+            cells, format=column.format or "ISO8601", errors="coerce", utc=stated
+        )
+    except ValueError as error:
+        raise mixed from error
     wrong = (stamps.isna() & cells.notna()).to_numpy()
     if wrong.any() and wrong.sum() == cells.notna().sum():
         how = f"the format {column.format!r}" if column.format else "ISO 8601"
@@ -347,7 +354,14 @@ def _since(name: str, number: np.ndarray, units: str) -> pd.DatetimeIndex:
     # Microseconds: what a float holds of today's Unix time.
     micro = np.round(number * seconds * 1e6)
     delta = pd.to_timedelta(np.where(np.isnan(micro), 0, micro).astype("int64"), "us")
-    stamps = pd.Timestamp(match.group(2)) + delta
+    try:
+        start = pd.Timestamp(match.group(2))
+    except ValueError as error:
+        raise InputError(
+            f"the time column {name!r} counts since {match.group(2)!r}, which is no "
+            "date: write it as 1970-01-01"
+        ) from error
+    stamps = start + delta
     return pd.DatetimeIndex(stamps.where(~np.isnan(micro))).as_unit("ns")
 
 
@@ -355,7 +369,8 @@ def _equals(values: Any, wanted: Any) -> np.ndarray:
     """Return where a column has one of the wanted values, as text or as number."""
     choices = wanted if isinstance(wanted, list | tuple | set) else [wanted]
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
-        return np.isin(values.astype(float), [float(x) for x in choices])
+        numbers = pd.to_numeric(pd.Series(list(choices)), errors="coerce").dropna()
+        return np.isin(values.astype(float), numbers.to_numpy(float))
     if not isinstance(values, pd.Categorical):
         values = pd.Categorical(pd.Series(values, dtype=object).map(str, "ignore"))
 

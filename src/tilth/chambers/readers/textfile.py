@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import lzma
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,18 @@ class FileKind:
     description: str
     reader: str = ""
 
+
+#: What reading a damaged, encrypted or exotically packed archive raises. RuntimeError
+#: is zipfile's for a password, and with it for an unknown compression.
+DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
 
 #: First bytes of binary files.
 _MAGIC = (
@@ -110,8 +124,11 @@ def recognise(path: str | os.PathLike[str]) -> FileKind:
     with path.open("rb") as stream:
         head = stream.read(8192)
     if head[:2] == b"\x1f\x8b":
-        with gzip.open(path) as packed:
-            head = packed.read(8192)
+        try:
+            with gzip.open(path) as packed:
+                head = packed.read(8192)
+        except (OSError, EOFError, zlib.error):
+            return FileKind("gzip", "a damaged gzip file")
     if head[:4] == b"PK\x03\x04":
         return _recognise_zip(path)
     if not head.strip():
@@ -126,6 +143,14 @@ def recognise(path: str | os.PathLike[str]) -> FileKind:
 
 def _recognise_zip(path: Path) -> FileKind:
     """Say what a zip archive holds."""
+    try:
+        return _recognise_members(path)
+    except DAMAGED_ARCHIVE:
+        return FileKind("zip", "a ZIP archive that cannot be unpacked")
+
+
+def _recognise_members(path: Path) -> FileKind:
+    """Say what the members of a sound zip archive are."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         if "xl/workbook.xml" in names:
@@ -244,9 +269,20 @@ def parse_fields(
         name if name not in columns[:i] else f"{name} #{i}"
         for i, name in enumerate(columns)
     ]
+    absent = [name for name in keep if name not in columns]
+    if absent:
+        raise InputError(
+            f"the header has no column {', '.join(absent)}; it has "
+            f"{', '.join(columns[:12])}"
+        )
     wanted = [name for name in columns if name in set(keep)]
     if not sound:
-        empty = pd.DataFrame({name: pd.Series(dtype=float) for name in wanted})
+        empty = pd.DataFrame(
+            {
+                name: pd.Series(dtype="str" if name in set(text) else float)
+                for name in wanted
+            }
+        )
         return empty, len(lines), np.zeros(0, bool)
     frame = pd.read_csv(
         io.StringIO("\n".join(sound)),

@@ -72,8 +72,9 @@ def fick_regression(
     -------
     pandas.DataFrame
         One row per group: ``n``, ``r``, ``slope``, ``slope_se``, ``intercept``,
-        ``intercept_se``, ``residual_sd``, ``soils``, ``p_one_line`` (NaN for one
-        soil). Fewer than three rows, or a constant gradient, give NaN.
+        ``intercept_se``, ``residual_sd``, ``intercept_slope_covariance``, ``soils``,
+        ``p_one_line`` (NaN for one soil). Fewer than three rows, or a constant
+        gradient, give NaN.
 
     Raises
     ------
@@ -112,7 +113,11 @@ def _line_through(
     """Fit one group and return its row of the table."""
     x, y = rows["gradient"].to_numpy(float), rows["flux"].to_numpy(float)
     row = dict.fromkeys(
-        ("r", "slope", "slope_se", "intercept", "intercept_se", "residual_sd"), np.nan
+        (
+            *("r", "slope", "slope_se", "intercept", "intercept_se", "residual_sd"),
+            "intercept_slope_covariance",
+        ),
+        np.nan,
     )
     row |= {"n": len(x), "soils": rows[soil].nunique(), "p_one_line": np.nan}
     if len(x) < 3 or np.ptp(x) == 0 or (method == "deming" and np.ptp(y) == 0):
@@ -140,6 +145,8 @@ def _line_through(
     if count > 1:
         spread = np.std(np.array(left_out), axis=0) * np.sqrt(count - 1.0)
         row["intercept_se"], row["slope_se"] = (float(s) for s in spread)
+        both = np.cov(np.array(left_out).T, ddof=0)
+        row["intercept_slope_covariance"] = float(both[0, 1] * (count - 1.0))
     if row["soils"] > 1:
         row["p_one_line"] = _probability_of_one_line(x, y, rows[soil].to_numpy())
     return row

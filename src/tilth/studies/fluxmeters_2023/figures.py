@@ -89,12 +89,14 @@ def fick(pairs: pd.DataFrame, fits: pd.DataFrame) -> Figure:
             ax.plot(x, rows["flux"], ".", ms=4, color="0.5")
             grid = np.linspace(0, x.max(), 50)
             fit = fits.loc[name]
-            se = np.hypot(
-                fit["intercept_se"] * (1 - grid / x.mean()),
-                (fit["slope_se"] * x.mean() + 0 * grid) * 1000 * grid / x.mean(),
+            ppm = 1000 * grid
+            variance = (
+                fit["intercept_se"] ** 2
+                + 2 * ppm * fit["intercept_slope_covariance"]
+                + (ppm * fit["slope_se"]) ** 2
             )
-            y = fit["intercept"] + fit["slope"] * grid * 1000
-            band(ax, grid, y, np.minimum(se, 2 * np.abs(y).max()), color=COLOURS[0])
+            y = fit["intercept"] + fit["slope"] * ppm
+            band(ax, grid, y, np.sqrt(variance), color=COLOURS[0])
             ax.set_title(f"table {name}: r = {fit['r']:.2f}")
             ax.set_xlabel("soil − air CO$_2$ (1000 ppm)")
             ax.set_ylim(0, float(pairs["flux"].quantile(0.995)) * 1.15)
