@@ -176,6 +176,24 @@ def test_a_gas_by_mass_gives_a_flux_by_mass(tmp_path):
     assert 3600 * pd.read_csv(out)["flux_linear"][0] == pytest.approx(11.52)
 
 
+def test_a_cluster_gives_the_same_fluxes_to_the_last_bit(stored, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    alone, spread = tmp_path / "a.csv", tmp_path / "b.csv"
+    assert run("chambers", "flux", stored, "--out", alone) == 0
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:
+        address = cluster.scheduler_address
+        words = ("chambers", "flux", stored, "--out", spread, "--scheduler", address)
+        assert run(*words) == 0
+    assert alone.read_text() == spread.read_text()
+
+
 def test_a_table_without_its_map_says_what_is_needed(tmp_path, capsys):
     (tmp_path / "raw.csv").write_text("a,b\n1,2\n")
     out = tmp_path / "f.csv"

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tilth.chambers.fits.settings import FluxSettings
 
+#: Closures in one piece of work for a cluster: a second or so of computing.
+_PIECE = 5000
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -189,6 +192,7 @@ def _fluxes(asked: FluxRequest) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
     from tilth.chambers.fits.flux import fluxes
     from tilth.chambers.fits.pooling import share_kappa
     from tilth.chambers.readers.dead_band import auto_dead_band
+    from tilth.core.parallel import scheduler as workers
 
     settings = _settings(asked)
     for closures in _closures(asked):
@@ -197,7 +201,12 @@ def _fluxes(asked: FluxRequest) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
             dry = dry.assign(dead_band=auto_dead_band(dry, asked.gas))
         if asked.pool is not None:
             dry = share_kappa(dry, asked.gas, by=asked.pool, settings=settings)
-        yield dry, fluxes(dry, asked.gas, settings)
+        # One block at a time goes out to the workers, in pieces, and comes back.
+        if asked.scheduler is not None:
+            dry = dry.chunk(closure=_PIECE)
+        with workers(asked.scheduler):
+            done = fluxes(dry, asked.gas, settings).compute()
+        yield dry, done
 
 
 def _settings(asked: FluxRequest) -> FluxSettings:

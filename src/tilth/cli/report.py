@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tilth.cli.options import FULL, REPORTS, SCHEDULER
+from tilth.cli.options import FULL, REPORTS
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -15,16 +15,13 @@ app = typer.Typer(rich_markup_mode=None)
 def report(
     out: Path = REPORTS,
     full: bool = FULL,
-    scheduler: str | None = SCHEDULER,
 ) -> None:
     """Run every study and write one HTML page; print where it is."""
     from tilth.cli import MISSED
     from tilth.cli.display import print_table
-    from tilth.core.parallel import scheduler as workers
     from tilth.studies.runner import run_report
 
-    with workers(scheduler):
-        page, runs = run_report(out, full=full)
+    page, runs = run_report(out, full=full)
     rows = []
     for run in runs:
         held = f"{run.section.held} of {run.section.barred}"

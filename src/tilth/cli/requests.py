@@ -10,6 +10,8 @@ from typing import Any, get_type_hints
 
 import typer
 
+from tilth.cli.options import SCHEDULER
+
 
 @dataclass(frozen=True)
 class ReadRequest:
@@ -79,6 +81,7 @@ class FluxRequest(ReadRequest):
         metavar="LABEL",
         help="Share one curvature per week among the closures of a pot (or device).",
     )
+    scheduler: str | None = SCHEDULER
     gas_constant: float | None = typer.Option(
         None,
         "--gas-constant",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tilth.cli.options import FULL, REPORTS, SCHEDULER
+from tilth.cli.options import FULL, REPORTS
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,16 +39,13 @@ def run(
     name: str = typer.Argument(help="Name of the study.", autocompletion=_names),
     full: bool = FULL,
     out: Path = REPORTS,
-    scheduler: str | None = SCHEDULER,
 ) -> None:
     """Run one, print its numbers; exit 1 if a bar does not hold."""
     from tilth.cli import MISSED
     from tilth.cli.display import print_metrics
-    from tilth.core.parallel import scheduler as workers
     from tilth.studies.runner import run_study
 
-    with workers(scheduler):
-        done = run_study(name, out, full=full)
+    done = run_study(name, out, full=full)
     print_metrics(done.section.title, done.metrics)
     typer.echo(f"The report is at:\n{done.page}")
     if done.missed:
