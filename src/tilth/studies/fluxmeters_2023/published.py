@@ -197,7 +197,7 @@ def _effects(part: Part, hours: pd.DataFrame) -> None:
 
 
 def _missing_cycles(part: Part, hours: pd.DataFrame) -> None:
-    """Count the cycles a dark hour lacks: an upper bound of the filter rate."""
+    """Count the cycles a dark hour lacks: what filters and failures took together."""
     night = hours[hours["time"].dt.hour.isin(_DEEP_NIGHT)].copy()
     night["missing"] = 1 - (night["n"] / _CYCLES_PER_HOUR).clip(upper=1)
     night["week"] = night["time"].dt.to_period("W-SUN").dt.start_time
@@ -220,8 +220,8 @@ def _missing_cycles(part: Part, hours: pd.DataFrame) -> None:
             weekly.reset_index(),
             "Share of the 24 cycles of a variant that a dark hour (22-03 UTC) lacks, "
             "by week and table. The published table is already filtered and does not "
-            "say what was taken, so this bounds the filter rate from above: a device "
-            "that was off counts too.",
+            "say what was taken: a device that was off counts here as well, and an hour "
+            "that lost all its cycles does not, because it is not in the table.",
             decimals={str(c): 2 for c in weekly.columns},
         )
     )
