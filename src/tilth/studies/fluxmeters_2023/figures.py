@@ -72,8 +72,9 @@ def missing_cycles(weekly: pd.DataFrame, firmware: pd.Timestamp) -> Figure:
     return Figure.draw(
         "missing_cycles",
         drawn,
-        "Cycles that a dark hour lacks, by week and table: what filters and failures "
-        "took, as far as the filtered table tells. Longer closures (firmware 6, 22 October) brought it down.",
+        "Cycles that a dark hour lacks, by week and table: what filters and "
+        "failures took, as far as the filtered table tells. "
+        "Longer closures (firmware 6, 22 October) brought it down.",
         "Points per week and table; about half missing in September and October, "
         "about a fifth in November.",
     )

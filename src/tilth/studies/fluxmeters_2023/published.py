@@ -220,8 +220,8 @@ def _missing_cycles(part: Part, hours: pd.DataFrame) -> None:
             weekly.reset_index(),
             "Share of the 24 cycles of a variant that a dark hour (22-03 UTC) lacks, "
             "by week and table. The published table is already filtered and does not "
-            "say what was taken: a device that was off counts here as well, and an hour "
-            "that lost all its cycles does not, because it is not in the table.",
+            "say what was taken: a device that was off counts here as well, and an "
+            "hour that lost all its cycles does not: it is not in the table.",
             decimals={str(c): 2 for c in weekly.columns},
         )
     )
