@@ -1,0 +1,1 @@
+"""A running service for fleets of autonomous chambers, with nothing lost."""

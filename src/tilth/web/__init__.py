@@ -1,0 +1,1 @@
+"""The web application: the fleet as it runs, in any browser."""
