@@ -1,0 +1,205 @@
+"""Where live fluxes are kept: one row per cycle, written again as often as needed.
+
+Everything in it can be computed again from the journal and the archive, so the file
+is never the only copy of anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import pandas as pd
+
+from tilth.core.flags import FlagTable
+from tilth.fleet.database import Database, read_only
+
+#: What is peculiar to a live cycle, per row (``live_flag``); append, never insert.
+LIVE_FLAGS = FlagTable(
+    {
+        "mixed": "location or configuration changed within the cycle: not averaged",
+        "incomplete": "samples of the closure have not arrived yet",
+        "late": "arrived more than ten minutes after the lid opened",
+        "time_unknown": "the clock of this boot has never been set",
+        "location_unknown": "no location was ever entered for the device",
+        "fleet_pressure": "no pressure of its own: median of the fleet",
+        "sensor_temperature": "no air temperature: that of the CO2 sensor less 1.5 K",
+        "not_computed": "the flux could not be computed: see note",
+        "cut_short": "the lid opened for a reason other than the rule",
+        "lost_samples": "samples of the closure were reported lost for ever",
+        "assumed_humidity": "no humidity was measured: 50 % taken",
+    }
+)
+
+#: Columns of the table of fluxes, in order, with their SQL types.
+COLUMNS: dict[str, str] = {
+    "device": "TEXT NOT NULL",
+    "boot": "TEXT NOT NULL",
+    "cycle_seq": "INTEGER NOT NULL",
+    "t": "INTEGER",
+    "t_open": "INTEGER",
+    "t_event": "INTEGER",
+    "close_tick": "INTEGER NOT NULL",
+    "open_tick": "INTEGER NOT NULL",
+    "cycle": "INTEGER",
+    "loc": "TEXT NOT NULL",
+    "loc_sent": "TEXT NOT NULL",
+    "why": "TEXT",
+    "rule": "TEXT",
+    "sweeps": "INTEGER",
+    "flux": "REAL",
+    "se": "REAL",
+    "se_total": "REAL",
+    "mdf": "REAL",
+    "model": "TEXT",
+    "reason": "TEXT",
+    "flux_linear": "REAL",
+    "se_linear": "REAL",
+    "flux_hm": "REAL",
+    "se_hm": "REAL",
+    "c0": "REAL",
+    "c_inf": "REAL",
+    "kappa": "REAL",
+    "amount": "REAL",
+    "n": "INTEGER",
+    "co2_start": "REAL",
+    "co2_end": "REAL",
+    "temperature": "REAL",
+    "humidity": "REAL",
+    "pressure": "REAL",
+    "light": "REAL",
+    "night": "INTEGER",
+    "closure_flag": "INTEGER NOT NULL",
+    "flux_flag": "INTEGER NOT NULL",
+    "live_flag": "INTEGER NOT NULL",
+    "note": "TEXT NOT NULL",
+    "settings": "TEXT NOT NULL",
+    "recv": "INTEGER",
+    "computed": "INTEGER NOT NULL",
+}
+
+#: A cycle is known by its device, the boot id it sent and the number of its record.
+KEY = ("device", "boot", "cycle_seq")
+Key = tuple[str, str, int]
+
+#: One script per schema version: append, never change.
+MIGRATIONS = (
+    "CREATE TABLE fluxes(\n"
+    + ",\n".join(f"  {name} {kind}" for name, kind in COLUMNS.items())
+    + f",\n  PRIMARY KEY({', '.join(KEY)})) STRICT, WITHOUT ROWID;\n"
+    + """
+CREATE INDEX fluxes_t ON fluxes(t);
+CREATE INDEX fluxes_device_t ON fluxes(device, t);
+-- How the rows were computed: id in fluxes.settings -> JSON.
+CREATE TABLE settings(id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+""",
+)
+
+
+class FluxStore:
+    """The file ``fluxes.sqlite``.
+
+    Parameters
+    ----------
+    path : path
+        File; made if absent. One process writes it, any number read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._database = Database(path, MIGRATIONS, "the fleet's file of fluxes")
+        self.path = self._database.path
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._database.close()
+
+    def put(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Write rows, each in place of what was there under its key."""
+        values = [tuple(row[name] for name in COLUMNS) for row in rows]
+        marks = ", ".join("?" * len(COLUMNS))
+        with self._database.transaction() as connection:
+            connection.executemany(
+                f"INSERT OR REPLACE INTO fluxes({', '.join(COLUMNS)}) VALUES({marks})",
+                values,
+            )
+        return len(values)
+
+    def amend(self, changes: Iterable[tuple[Key, Mapping[str, Any]]]) -> int:
+        """Change some columns of rows that are there."""
+        count = 0
+        with self._database.transaction() as connection:
+            for key, change in changes:
+                names = ", ".join(f"{name} = ?" for name in change)
+                found = connection.execute(
+                    f"UPDATE fluxes SET {names} "
+                    f"WHERE {' AND '.join(f'{k} = ?' for k in KEY)}",
+                    (*change.values(), *key),
+                )
+                count += found.rowcount
+        return count
+
+    def keep_settings(self, identifier: str, body: str) -> None:
+        """Keep what the rows of this settings identifier were computed with."""
+        self._database.write(
+            "INSERT OR IGNORE INTO settings(id, body) VALUES(?, ?)", identifier, body
+        )
+
+    def settings(self) -> dict[str, str]:
+        """Return every settings identifier with its JSON."""
+        rows = self._database.rows("SELECT id, body FROM settings")
+        return {row["id"]: row["body"] for row in rows}
+
+    def rows(
+        self,
+        where: str = "1",
+        parameters: Sequence[Any] = (),
+        columns: Sequence[str] = tuple(COLUMNS),
+    ) -> list[tuple[Any, ...]]:
+        """Return rows as tuples, in the order of time.
+
+        Parameters
+        ----------
+        where : str
+            Condition in SQL, with question marks for `parameters`.
+        parameters : sequence
+            Their values.
+        columns : sequence of str
+            What to return.
+        """
+        # A connection of its own: a long answer does not hold up the writer.
+        with closing(read_only(self.path)) as connection:
+            return connection.execute(
+                f"SELECT {', '.join(columns)} FROM fluxes WHERE {where} "
+                "ORDER BY t, device, boot, cycle_seq",
+                tuple(parameters),
+            ).fetchall()
+
+    def table(
+        self,
+        where: str = "1",
+        parameters: Sequence[Any] = (),
+        columns: Sequence[str] = tuple(COLUMNS),
+    ) -> pd.DataFrame:
+        """Return the same as a table."""
+        rows = self.rows(where, parameters, columns)
+        table = pd.DataFrame.from_records(rows, columns=list(columns))
+        for name in table.columns:
+            if COLUMNS[name] == "REAL":
+                table[name] = table[name].astype(float)
+        return table
+
+    def times(self) -> dict[Key, int | None]:
+        """Return every cycle that has a row, with the time its record had then."""
+        with closing(read_only(self.path)) as connection:
+            rows = connection.execute(f"SELECT {', '.join(KEY)}, t_event FROM fluxes")
+            return {(device, boot, seq): t for device, boot, seq, t in rows}
+
+    def incomplete(self) -> list[Key]:
+        """Return the cycles of which samples may still arrive."""
+        with closing(read_only(self.path)) as connection:
+            return connection.execute(
+                f"SELECT {', '.join(KEY)} FROM fluxes WHERE live_flag & ? != 0",
+                (LIVE_FLAGS.bit("incomplete"),),
+            ).fetchall()
