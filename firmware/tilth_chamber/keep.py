@@ -6,17 +6,20 @@ import json
 
 def load(fs, path, default):
     """Return what `save` last kept; `default` if there is nothing whole."""
+    data = _read(fs, path)
     try:
-        f = fs.open(path, "rb")
-        try:
-            data = f.read()
-        finally:
-            f.close()
-        check = int(data[:8], 16)
-        if binascii.crc32(data[8:]) & 0xFFFFFFFF != check:
+        if binascii.crc32(data[8:]) & 0xFFFFFFFF != int(data[:8], 16):
             return default
         return json.loads(data[8:].decode())
-    except (OSError, ValueError):
+    except ValueError:
+        return default
+
+
+def load_plain(fs, path, default):
+    """Return a JSON file written by people; `default` if it is none."""
+    try:
+        return json.loads(_read(fs, path).decode())
+    except ValueError:
         return default
 
 
@@ -30,6 +33,7 @@ def save(fs, path, value):
     """
     data = json.dumps(value).encode()
     check = "%08x" % (binascii.crc32(data) & 0xFFFFFFFF)
+    folder(fs, path[: path.rfind("/")])
     try:
         f = fs.open(path + ".new", "wb")
         try:
@@ -49,3 +53,14 @@ def folder(fs, path):
         fs.mkdir(path)
     except OSError:
         pass
+
+
+def _read(fs, path):
+    try:
+        f = fs.open(path, "rb")
+        try:
+            return f.read()
+        finally:
+            f.close()
+    except OSError:
+        return b""
