@@ -103,12 +103,10 @@ class World:
                 event = (seq, opened + 500)
                 seq += 1
             state = 5 if close <= tick <= opened else 9
-            rows.append(
-                (boot, seq, self.start + int(tick) if how["t"] else None, int(tick))
-                + (self.now, how["loc"])
-                + tuple(one(n, i) for n in ("co2", "st", "rh", "at", "p", "lux", "mv"))
-                + (state, one("flags", i), 0)
-            )
+            t = self.start + int(tick) if how["t"] else None
+            measured = (one(n, i) for n in ("co2", "st", "rh", "at", "p", "lux", "mv"))
+            head = (boot, seq, t, int(tick), self.now, how["loc"])
+            rows.append((*head, *measured, state, one("flags", i), 0))
             seq += 1
         body = {
             "cycle": (self.start + close) // CYCLE_MS, "close": close, "open": opened,
