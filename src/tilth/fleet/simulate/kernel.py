@@ -1,0 +1,406 @@
+"""One chamber through one day, three seconds at a time: the compiled heart.
+
+Time jumps from one change to the next: a beat of the CO2 sensor, a sample, a step of
+the cycle, a new minute of weather. Between changes the air follows the closed forms
+of `physics`.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+import numpy as np
+from numba import njit
+
+from tilth.fleet.channels import FLAGS, STATES
+from tilth.fleet.simulate.layouts import EVENT_KINDS, NULL, WHYS
+from tilth.fleet.simulate.physics import PORES, balance, follow, relax
+
+_FAR = 1 << 62
+_BOOT, _IDLE, _EXERCISE = STATES["boot"], STATES["idle"], STATES["exercise"]
+_CLOSING, _CLOSED, _EXTENDED = STATES["closing"], STATES["closed"], STATES["extended"]
+_OPENING, _FLUSH, _AMBIENT = STATES["opening"], STATES["flush"], STATES["ambient"]
+_BOOT_EVENT, _SYNC, _STATE, _CYCLE, _LOC = (
+    EVENT_KINDS.index(kind) for kind in ("boot", "sync", "state", "cycle", "loc")
+)
+_NORMAL, _ENOUGH, _LONGEST = (WHYS.index(w) for w in ("normal", "enough", "longest"))
+_SCHEDULE, _SWEPT, _MOVED, _FLUSHED, _SOFT, _BROWNOUT = (
+    WHYS.index(w) for w in ("schedule", "swept", "moved", "flushed", "soft", "brownout")
+)
+_CRC, _MISSING, _WARMUP = FLAGS["co2_crc"], FLAGS["co2_missing"], FLAGS["warmup"]
+_NO_PRESSURE, _NO_LIGHT = FLAGS["pressure_error"], FLAGS["light_error"]
+_MOVING, _LOW, _FAN = FLAGS["lid_moving"], FLAGS["low_supply"], FLAGS["fan_on"]
+
+#: Time constants of the humidity sensor (data sheet of the SCD30: 8 s) and of the air
+#: in a sunlit chamber, s.
+_HUMIDITY_RESPONSE = 8.0
+_WARMING = 0.01
+#: Warming of a closed chamber in the sun, K per lux.
+_PER_LUX = 1.0 / 30_000.0
+#: Temperature at which the CO2 sensors were set, degC.
+_SET_AT = 25.0
+#: Highest counts of the light sensor, lux.
+_SATURATED = 54_612
+
+
+@njit(cache=True, nogil=True)
+def run_day(
+    begin, end, device, state, minutes, timing, beats, noise, chance,
+    values, times, events, cycles, pending, boots,
+):  # fmt: skip
+    """Run one chamber from `begin` to `end` (UTC ms) and fill the columns.
+
+    Parameters
+    ----------
+    begin, end : int
+        UTC ms; `minutes[0]` holds from `begin` on.
+    device, state, timing, pending : numpy.ndarray
+        Arrays of one record: `DEVICE`, `STATE`, `TIMING`, `CYCLE`; `state` and
+        `pending` are changed.
+    minutes : numpy.ndarray
+        `MINUTE`, one record per minute.
+    beats, noise, chance : numpy.ndarray
+        Draws: normal (2, beat), normal (6, sample), uniform (sample,).
+    values, times : numpy.ndarray
+        int32 (10, sample) and int64 (3, sample), in the order of `VALUES` and `TIMES`.
+    events, cycles : numpy.ndarray
+        `EVENT` and `CYCLE` records.
+    boots : numpy.ndarray
+        int64 (boot, 3): UTC ms of tick 0, reason, number; those of this day.
+
+    Returns
+    -------
+    tuple of int
+        Samples, events, cycles and boots written.
+    """
+    d, s, tm = device[0], state[0], timing[0]
+    n = n_event = n_cycle = n_boot = n_beat = 0
+    minute = -1
+    change = begin
+    m = minutes[0]
+    while True:
+        if change <= s.t:
+            minute = min((s.t - begin) // 60_000, len(minutes) - 1)
+            m = minutes[minute]
+            change = begin + (minute + 1) * 60_000
+            _new_minute(s, d, m, pending)
+            if m.misplaced != s.misplaced:
+                s.misplaced = m.misplaced
+                n_event = _emit(events, n_event, s, _LOC, s.cycle, m.misplaced, 0, 0)
+        sample_at = _true_time(s, s.sample)
+        beat_at = np.int64(s.beat)
+        t = min(min(sample_at, beat_at), min(s.until, min(change, s.restart_at)))
+        if t >= end:
+            _advance(s, d, m, end)
+            break
+        _advance(s, d, m, t)
+        if t == s.restart_at:
+            n_event, n_cycle, n_boot = _restart(
+                s, m, tm, _BROWNOUT, events, n_event, cycles, n_cycle, boots, n_boot,
+                pending,
+            )  # fmt: skip
+        elif t == s.until:
+            before = s.phase
+            n_event, n_cycle, reset = _next_phase(
+                s, m, tm, events, n_event, cycles, n_cycle, pending
+            )
+            if reset:
+                n_event, n_cycle, n_boot = _restart(
+                    s, m, tm, reset, events, n_event, cycles, n_cycle, boots, n_boot,
+                    pending,
+                )  # fmt: skip
+            elif before == _CLOSING:
+                _begin_truth(s, m, pending)
+        elif t == beat_at:
+            _beat(s, d, m, beats[0, n_beat], beats[1, n_beat])
+            n_beat += 1
+        elif t == sample_at:
+            _sample(s, d, m, tm, noise[:, n], chance[n], values[:, n], times[:, n])
+            n += 1
+            if s.phase == _CLOSED or s.phase == _EXTENDED:
+                n_event = _decide(s, m, tm, values[0, n - 1], events, n_event, pending)
+    return n, n_event, n_cycle, n_boot
+
+
+@njit(cache=True, nogil=True)
+def _true_time(s, tick):
+    """Return UTC ms of a tick of the present boot."""
+    return np.int64(round(s.t_base + (tick - s.tick_base) / s.rate))
+
+
+@njit(cache=True, nogil=True)
+def _tick(s):
+    """Return the device's tick now."""
+    return np.int64(round(s.tick_base + (s.t - s.t_base) * s.rate))
+
+
+@njit(cache=True, nogil=True)
+def _exchange(s, d, m):
+    """Return how fast the air in the chamber is exchanged, s-1."""
+    if s.lid == 1:
+        return m.leak
+    if s.phase == _FLUSH:
+        rate = d.flush
+    elif s.phase == _EXERCISE or s.phase == _CLOSING or s.phase == _OPENING:
+        rate = d.still
+    else:
+        rate = d.pulses
+    return m.leak + rate / m.slower
+
+
+@njit(cache=True, nogil=True)
+def _advance(s, d, m, t):
+    """Let the air and the sensor's lag go on until `t`."""
+    if t <= s.t:
+        return
+    seconds = (t - s.t) / 1000.0
+    exchange = _exchange(s, d, m)
+    target, rate = balance(
+        m.source, exchange + m.conductance, m.ambient, m.feedback, s.pores, m.uptake
+    )
+    s.seen = follow(s.seen, s.co2, target, rate, d.response * m.slower, seconds)
+    s.co2 = relax(s.co2, target, rate, seconds)
+    wet, moist = balance(0.0, exchange, m.vapour, m.moistening, m.saturated, 0.0)
+    s.damp = follow(s.damp, s.vapour, wet, moist, _HUMIDITY_RESPONSE, seconds)
+    s.vapour = relax(s.vapour, wet, moist, seconds)
+    hot = _WARMING * _PER_LUX * m.light / (exchange + _WARMING)
+    s.warm = relax(s.warm, hot, exchange + _WARMING, seconds)
+    s.t = t
+
+
+@njit(cache=True, nogil=True)
+def _new_minute(s, d, m, pending):
+    """Take over what the new minute brings besides the weather."""
+    rate = 1.0 + 1e-6 * (d.skew + m.skew)
+    if rate != s.rate:
+        s.tick_base = s.tick_base + (s.t - s.t_base) * s.rate
+        s.t_base = s.t
+        s.rate = rate
+    s.pores = relax(s.pores, s.co2, PORES, 60.0)
+    if m.lid == 0 and s.lid != s.wanted:
+        # Repaired: the lid goes where it should be.
+        s.lid = s.wanted
+    if m.restart > 0:
+        if s.restart_at == _FAR:
+            s.restart_at = s.t + np.int64(1000.0 * m.restart)
+    elif m.supply == 0.0 and s.phase != _BOOT:
+        s.restart_at = _FAR
+    if s.phase in (_CLOSED, _EXTENDED, _OPENING, _FLUSH):
+        pending[0].touched |= m.faults
+
+
+@njit(cache=True, nogil=True)
+def _move(s, m):
+    """Let the lid go where the servo is told, unless it cannot."""
+    if s.wanted == 1 and m.lid != 2:
+        s.lid = 1
+    elif s.wanted == 0 and m.lid != 1:
+        s.lid = 0
+
+
+@njit(cache=True, nogil=True)
+def _emit(events, n, s, kind, cycle, a, b, why):
+    """Write an event; it takes a sequence number as a sample does."""
+    e = events[n]
+    e.seq, e.t, e.tick, e.boot = s.seq, s.t, _tick(s), s.boot
+    e.kind, e.cycle, e.a, e.b, e.why = kind, cycle, a, b, why
+    s.seq += 1
+    return n + 1
+
+
+@njit(cache=True, nogil=True)
+def _enter(s, phase, until, events, n, why):
+    """Go to a state and say so."""
+    s.phase, s.until = phase, until
+    return _emit(events, n, s, _STATE, s.cycle, phase, 0, why)
+
+
+@njit(cache=True, nogil=True)
+def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
+    """Take the step of the cycle that is due; return counts and a reason to reset."""
+    now = s.t
+    if s.phase == _IDLE or s.phase == _AMBIENT:
+        if s.phase == _AMBIENT and now == s.reboot_at:
+            return n_event, n_cycle, _SOFT
+        s.cycle = now // tm.period
+        n_event = _enter(s, _EXERCISE, now + tm.exercise, events, n_event, _SCHEDULE)
+        if m.supply > 0.0:
+            # The blocked servo takes its time to pull the supply down.
+            s.restart_at = now + 700
+            s.sagging = 1
+    elif s.phase == _EXERCISE:
+        s.wanted = 1
+        n_event = _enter(s, _CLOSING, now + tm.closing, events, n_event, _SWEPT)
+    elif s.phase == _CLOSING:
+        _move(s, m)
+        s.first_reading = NULL
+        n_event = _enter(s, _CLOSED, _FAR, events, n_event, _MOVED)
+    elif s.phase == _OPENING:
+        n_event = _enter(s, _FLUSH, now + tm.flush, events, n_event, _MOVED)
+    elif s.phase == _FLUSH:
+        p = pending[0]
+        p.opened = 1 if s.lid == 0 else 0
+        p.touched |= m.faults
+        cycles[n_cycle] = p
+        n_cycle += 1
+        following = (now // tm.period + 1) * tm.period
+        until = following
+        if now >= s.reboot_at:
+            until = now + 3000
+            s.reboot_at = until
+        n_event = _enter(s, _AMBIENT, until, events, n_event, _FLUSHED)
+    return n_event, n_cycle, 0
+
+
+@njit(cache=True, nogil=True)
+def _begin_truth(s, m, pending):
+    """Write down what is true at the moment of closing."""
+    p = pending[0]
+    p.cycle, p.boot, p.close, p.close_tick = s.cycle, s.boot, s.t, _tick(s)
+    p.open, p.open_tick, p.why, p.opened = 0, 0, 0, 0
+    gone = m.conductance * (s.co2 - m.ambient) + m.uptake * s.co2
+    gone += m.feedback * (s.co2 - s.pores)
+    p.flux = m.moles * (m.source - gone)
+    p.soil_flux = m.moles * m.source
+    p.co2, p.ambient, p.moles, p.light = s.co2, m.ambient, m.moles, m.light
+    p.k = m.feedback + m.conductance + m.uptake + m.leak
+    p.shut = s.lid
+    p.faults = m.faults
+    p.touched = m.faults
+
+
+@njit(cache=True, nogil=True)
+def _decide(s, m, tm, reading, events, n_event, pending):
+    """Open the lid at this sample if the rule of the dynamic closing says so."""
+    elapsed = _tick(s) - pending[0].close_tick
+    if s.first_reading == NULL:
+        s.first_reading = reading
+    if elapsed < tm.closed:
+        return n_event
+    known = reading != NULL and s.first_reading != NULL
+    enough = known and abs(reading - s.first_reading) >= tm.enough
+    if not enough and elapsed < tm.closed + tm.extend:
+        if s.phase == _CLOSED:
+            n_event = _enter(s, _EXTENDED, _FAR, events, n_event, 0)
+        return n_event
+    why = _LONGEST
+    if enough:
+        why = _ENOUGH if s.phase == _EXTENDED else _NORMAL
+    p = pending[0]
+    p.open, p.open_tick, p.why = s.t, _tick(s), why
+    n_event = _emit(events, n_event, s, _CYCLE, s.cycle, p.close_tick, p.open_tick, why)
+    s.wanted = 0
+    _move(s, m)
+    n_event = _enter(s, _OPENING, s.t + tm.opening, events, n_event, why)
+    return n_event
+
+
+@njit(cache=True, nogil=True)
+def _restart(
+    s, m, tm, why, events, n_event, cycles, n_cycle, boots, n_boot, pending
+):  # fmt: skip
+    """Reset the device; it opens the lid first and waits for the next cycle."""
+    if s.phase in (_CLOSED, _EXTENDED, _OPENING, _FLUSH):
+        p = pending[0]
+        p.open, p.open_tick, p.why = s.t, _tick(s), 0
+        cycles[n_cycle] = p
+        n_cycle += 1
+    s.boot += 1
+    s.booted = s.t + tm.restart
+    boots[n_boot, 0], boots[n_boot, 1], boots[n_boot, 2] = s.booted, why, s.boot
+    s.t_base, s.tick_base = float(s.booted), 0.0
+    s.seq, s.sample, s.warmup, s.sagging = 0, tm.first, 2, 0
+    s.wanted = 0
+    _move(s, m)
+    now = s.t
+    # Times of the first records are those of the new boot.
+    s.t = s.booted
+    s.phase = _IDLE
+    s.until = (s.booted // tm.period + 1) * tm.period
+    s.reboot_at = s.booted + tm.reboot + tm.jitter
+    s.restart_at = _FAR
+    if m.restart > 0:
+        s.restart_at = s.booted + np.int64(1000.0 * m.restart)
+    n_event = _emit(events, n_event, s, _BOOT_EVENT, 0, 0, 0, why)
+    n_event = _emit(events, n_event, s, _SYNC, 0, s.booted, 0, 0)
+    n_event = _emit(events, n_event, s, _LOC, 0, s.misplaced, 0, 0)
+    n_event = _emit(events, n_event, s, _STATE, s.booted // tm.period, _IDLE, 0, why)
+    s.t = now
+    return n_event, n_cycle, n_boot + 1
+
+
+@njit(cache=True, nogil=True)
+def _beat(s, d, m, white, shock):
+    """Let the CO2 sensor take a new value."""
+    s.ar = d.ar * s.ar + d.ar_noise * (1.0 - d.ar * d.ar) ** 0.5 * shock
+    own = m.temperature + s.warm + d.heating
+    wet = s.seen * (1.0 - s.vapour)
+    s.reading = (
+        d.offset
+        + m.offset
+        + d.per_kelvin * (own - _SET_AT)
+        + d.gain * (1.0 + m.gain) * wet
+        + d.noise * white
+        + s.ar
+    )
+    s.beat += d.beat
+
+
+@njit(cache=True, nogil=True)
+def _sample(s, d, m, tm, z, u, value, time):
+    """Take a sample: read all sensors as the wire's whole numbers."""
+    flags = np.int64(0)
+    air = m.temperature + s.warm
+    own = air + d.heating
+    if m.sensor != 1 or s.held_co2 == NULL:
+        s.held_co2 = np.int64(round(10.0 * max(s.reading, 0.0)))
+        own_read = own + 0.02 * z[0]
+        pressure_in = 611.2 * exp(17.62 * own / (243.12 + own))
+        damp = 100.0 * s.damp * m.pressure / pressure_in + d.humidity_noise * z[1]
+        s.held_st = np.int64(round(100.0 * own_read))
+        s.held_rh = np.int64(round(100.0 * min(max(damp, 0.0), 100.0)))
+    co2, st, rh = s.held_co2, s.held_st, s.held_rh
+    if m.sensor == 2:
+        co2 = np.int64(0)
+    at = np.int64(
+        round(100.0 * (air + d.temperature_offset + d.temperature_noise * z[2]))
+    )
+    p = np.int64(round(m.pressure + d.pressure_offset + d.pressure_noise * z[3]))
+    light = m.light * d.light_gain * (1.0 + 0.01 * z[4])
+    if s.lid == 1:
+        light *= d.transmission
+    lux = min(np.int64(np.int64(max(light, 0.0) * 1.2) / 1.2), _SATURATED)
+    if m.eye == 1:
+        lux = np.int64(_SATURATED)
+    elif m.eye == 2:
+        lux = np.int64(NULL)
+        flags |= _NO_LIGHT
+    if s.warmup > 0:
+        s.warmup -= 1
+        co2 = np.int64(NULL)
+        flags |= _WARMUP
+    if m.sensor == 3:
+        co2 = st = rh = at = p = lux = np.int64(NULL)
+        flags |= _MISSING | _NO_PRESSURE | _NO_LIGHT
+    elif u < m.damaged:
+        co2 = st = rh = np.int64(NULL)
+        flags |= _CRC
+    mv = d.supply + 5.0 * z[5]
+    if s.phase == _EXERCISE or s.phase == _CLOSING or s.phase == _OPENING:
+        flags |= _MOVING
+        mv -= 180.0
+        if s.sagging == 1:
+            mv = m.supply
+    elif s.phase == _FLUSH:
+        flags |= _FAN
+        mv -= 60.0
+    if m.restart > 0:
+        mv -= 1200.0
+    if mv < tm.low_supply:
+        flags |= _LOW
+    value[0], value[1], value[2], value[3], value[4] = co2, st, rh, at, p
+    value[5], value[6], value[7], value[8] = lux, np.int64(mv), s.phase, flags
+    value[9] = s.boot
+    time[0], time[1], time[2] = s.t, s.sample, s.seq
+    s.seq += 1
+    s.sample += tm.sample

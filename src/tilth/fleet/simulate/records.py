@@ -1,0 +1,368 @@
+"""The vectorised simulator: months of a fleet's records in seconds, with the truth."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tilth.chambers.simulate.fleet import Chamber, Sensor
+from tilth.chambers.simulate.world import Soil
+from tilth.core.errors import InputError
+from tilth.core.progress import progress
+from tilth.fleet.channels import STATES
+from tilth.fleet.simulate.climate import Climate, greenhouse
+from tilth.fleet.simulate.delivery import Delivery
+from tilth.fleet.simulate.forcing import Forcing
+from tilth.fleet.simulate.layouts import (
+    CYCLE,
+    EVENT,
+    NULL,
+    STATE,
+    TIMES,
+    VALUES,
+    WHYS,
+)
+from tilth.fleet.simulate.plan import (
+    DAY_MS,
+    Episode,
+    FaultPlan,
+    episode_table,
+    read_plan,
+    utc_ms,
+)
+from tilth.fleet.simulate.pots import Fleet, Garden, Mixing, draw_fleet
+from tilth.fleet.simulate.timing import CycleTiming
+
+#: Threads that run chambers; the kernel releases the interpreter's lock.
+WORKERS = 2
+_FAR = 1 << 62
+
+
+@dataclass(frozen=True)
+class DeviceDay:
+    """Everything one device did on one UTC day.
+
+    Attributes
+    ----------
+    device : int
+        Number in the fleet.
+    name, location : str
+        Device name and the location code of the pot it truly stands on.
+    day : int
+        UTC day number since 1970.
+    values : dict of str to numpy.ndarray
+        int32 columns of the samples, as on the wire: ``co2`` (0.1 ppm), ``st``,
+        ``rh``, ``at`` (0.01), ``p`` (Pa), ``lux``, ``mv``, ``state``, ``flags`` and
+        ``boot`` (number in `boots`). `NULL` where nothing was measured.
+    times : dict of str to numpy.ndarray
+        int64 columns: ``t`` (true UTC ms), ``tick`` (ms since boot), ``seq`` and
+        ``recv`` (UTC ms at which the server would have it).
+    events : numpy.ndarray
+        `EVENT` records: the other records of the device.
+    cycles : numpy.ndarray
+        `CYCLE` records: the truth about every closing that ended on this day.
+    boots : dict of int to str
+        Boot number to boot id.
+    """
+
+    device: int
+    name: str
+    location: str
+    day: int
+    values: dict[str, np.ndarray]
+    times: dict[str, np.ndarray]
+    events: np.ndarray
+    cycles: np.ndarray
+    boots: dict[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.times["t"])
+
+    def cycle_table(self) -> pd.DataFrame:
+        """Return the truth about the closings with names instead of codes."""
+        return cycle_table([self])
+
+
+@dataclass(frozen=True)
+class FleetRecords:
+    """A simulated fleet: iterate it for its `DeviceDay` blocks.
+
+    Every iteration runs the simulation anew and gives the same numbers.
+
+    Attributes
+    ----------
+    fleet : Fleet
+        Devices, pots and sensors.
+    climate : Climate
+        The air of the house.
+    episodes : tuple of Episode
+        What failed when: the truth for a detector.
+    start : int
+        UTC ms.
+    days : float
+        Length.
+    timing : CycleTiming
+        Settings of the firmware.
+    seed : int
+        Of all draws.
+    """
+
+    fleet: Fleet
+    climate: Climate
+    episodes: tuple[Episode, ...]
+    start: int
+    days: float
+    timing: CycleTiming
+    seed: int
+    forcing: Forcing = field(repr=False)
+    delivery: Delivery = field(repr=False)
+
+    def devices(self) -> pd.DataFrame:
+        """Return the truth about every device."""
+        return self.fleet.table()
+
+    def episode_table(self) -> pd.DataFrame:
+        """Return the faults that happened."""
+        return episode_table(self.episodes, self.fleet.names)
+
+    def __iter__(self) -> Iterator[DeviceDay]:
+        carried = [_Carried(self, i) for i in range(len(self.fleet.names))]
+        starts = range(self.start, self.start + int(self.days * DAY_MS), DAY_MS)
+        total = len(carried) * len(starts)
+        with (
+            ThreadPoolExecutor(WORKERS) as pool,
+            progress("simulating device days", total) as work,
+        ):
+            waiting: deque[Future[DeviceDay]] = deque()
+            try:
+                for begin in starts:
+                    end = min(begin + DAY_MS, self.start + int(self.days * DAY_MS))
+                    for one in carried:
+                        # A device's day needs its day before: the queue is shorter
+                        # than the fleet only where the fleet is that small.
+                        if one.running is not None:
+                            one.running.result()
+                        one.running = pool.submit(one.run, begin, end)
+                        waiting.append(one.running)
+                        if len(waiting) > 4 * WORKERS:
+                            yield waiting.popleft().result()
+                            work.advance()
+                while waiting:
+                    yield waiting.popleft().result()
+                    work.advance()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def simulate_fleet_records(
+    devices: int = 85,
+    days: float = 30.0,
+    faults: Any = None,
+    *,
+    start: str | int = "2023-07-03",
+    seed: int = 0,
+    garden: Garden | None = None,
+    soil: Soil | None = None,
+    chamber: Chamber | None = None,
+    sensor: Sensor | None = None,
+    mixing: Mixing | None = None,
+    timing: CycleTiming | None = None,
+) -> FleetRecords:
+    """Simulate what every chamber of a fleet records, sample by sample.
+
+    The records a server would hold: all channels every three seconds around the
+    clock, states, events, boots, times of arrival, with the truth beside them. For
+    closures alone (an analysis of fluxes, thousands of pots) use
+    `tilth.chambers.simulate_fleet`: it draws closures, not records. To run the real
+    firmware over a real broker use `run_fleet`.
+
+    Parameters
+    ----------
+    devices : int
+        Number of chambers.
+    days : float
+        Length of the record.
+    faults : FaultPlan, mapping, path or str, optional
+        What fails; see `read_plan`. Nothing by default.
+    start : str or int
+        First moment, UTC, on a full minute; a day is a UTC day from here on.
+    seed : int
+        Same seed, same fleet. The plan of faults has its own.
+    garden, soil, chamber, sensor, mixing, timing
+        Settings; defaults where left out.
+
+    Returns
+    -------
+    FleetRecords
+        Iterate over it for `DeviceDay` blocks, day by day and device by device;
+        memory stays that of a few blocks.
+
+    Raises
+    ------
+    InputError
+        If a setting makes no sense.
+
+    Examples
+    --------
+    >>> records = simulate_fleet_records(2, 0.25, seed=1)
+    >>> block = next(iter(records))
+    >>> len(block), int(block.values["co2"][100]) > 3000
+    (7200, True)
+    """
+    if not 0 < days <= 3660:
+        raise InputError(f"days must be above 0 and at most 3660, got {days}")
+    begin = utc_ms(start, "start")
+    if begin % 60_000:
+        raise InputError(f"start must be a full minute, got {start!r}")
+    timing = timing or CycleTiming()
+    mixing = mixing or Mixing()
+    climate = greenhouse(begin, days, seed)
+    fleet = draw_fleet(
+        devices,
+        climate,
+        garden=garden,
+        soil=soil,
+        chamber=chamber,
+        sensor=sensor,
+        mixing=mixing,
+        seed=seed,
+    )
+    plan: FaultPlan = read_plan(faults)
+    episodes = plan.episodes(devices, begin, days, mode="records")
+    forcing = Forcing(climate, fleet, episodes, mixing.drift, seed)
+    delivery = Delivery(episodes, devices, seed)
+    return FleetRecords(
+        fleet, climate, episodes, begin, days, timing, seed, forcing, delivery
+    )
+
+
+def cycle_table(blocks) -> pd.DataFrame:
+    """Return the truth about all closings of some blocks as one table.
+
+    Parameters
+    ----------
+    blocks : iterable of DeviceDay
+        From a `FleetRecords`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per closing: ``device``, ``location``, ``boot`` (id), ``cycle``,
+        ``close`` and ``open`` (UTC ms), ``close_tick``, ``open_tick``, ``why``
+        (empty where a restart cut it short), ``flux`` and ``soil_flux``
+        (umol m-2 s-1), ``k`` (s-1), ``moles`` (mol m-2), ``co2``, ``ambient`` (ppm),
+        ``light`` (lux), ``shut``, ``opened`` (whether the lid did it), ``faults`` and
+        ``touched`` (bits of `FAULT_BITS`: at closing, and until the end of the flush).
+    """
+    parts = []
+    for block in blocks:
+        rows = {name: block.cycles[name] for name in CYCLE.names or ()}
+        rows["why"] = np.array(WHYS, object)[rows["why"]]
+        boots = rows.pop("boot")
+        rows["boot"] = np.array([block.boots[int(b)] for b in boots], object)
+        rows["shut"], rows["opened"] = rows["shut"] == 1, rows["opened"] == 1
+        named = {"device": block.name, "location": block.location}
+        parts.append(pd.DataFrame(named | rows, index=range(len(boots))))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+class _Carried:
+    """One device from day to day."""
+
+    def __init__(self, records: FleetRecords, device: int) -> None:
+        self.records, self.device = records, device
+        self.running: Future[DeviceDay] | None = None
+        self.boots: dict[int, str] = {}
+        self.state = np.zeros(1, STATE)
+        self.pending = np.zeros(1, CYCLE)
+        self.timing = records.timing.record(records.fleet.names[device])
+        rng = np.random.default_rng([records.seed, 5, device])
+        minutes = records.forcing.minutes(device, records.start, records.start + 60_000)
+        self._start(rng, minutes[0])
+        self.rng_key = [records.seed, 6, device]
+
+    def _start(self, rng, minute) -> None:
+        """Switch the device on a few seconds into the record, in open air."""
+        s, tm = self.state[0], self.timing[0]
+        s["t"] = self.records.start
+        for name in ("co2", "seen", "pores"):
+            s[name] = minute["ambient"]
+        for name in ("vapour", "damp"):
+            s[name] = minute["vapour"]
+        s["reading"] = minute["ambient"]
+        for name in ("held_co2", "held_st", "held_rh", "first_reading"):
+            s[name] = NULL
+        s["beat"] = self.records.start + 2000.0 * rng.random()
+        s["until"] = s["sample"] = _FAR
+        s["rate"] = 1.0
+        # Started by hand, one after the other, within the first ten seconds.
+        s["restart_at"] = self.records.start + 1 + int(rng.random() * 10_000)
+        s["phase"] = STATES["boot"]
+        s["boot"] = int(rng.integers(1, 60))
+        s["t_base"] = float(self.records.start)
+        s["until"] = _FAR
+        tm["first"] = int(tm["first"])
+
+    def run(self, begin: int, end: int) -> DeviceDay:
+        """Run from `begin` to `end`."""
+        from tilth.fleet.simulate.kernel import run_day
+
+        records, device = self.records, self.device
+        length = end - begin
+        minutes = records.forcing.minutes(device, begin, end)
+        samples = length // int(self.timing["sample"][0]) + 16
+        rows = int(length / float(records.fleet.devices["beat"][device])) + 16
+        rng = np.random.Generator(
+            np.random.SFC64([*self.rng_key, (begin // DAY_MS) & 0xFFFFFF])
+        )
+        values = np.empty((len(VALUES), samples), np.int32)
+        times = np.empty((len(TIMES), samples), np.int64)
+        # Restarts in a row are the most events there can be: four in five seconds.
+        events = np.zeros(length // 1000 + 64, EVENT)
+        cycles = np.zeros(length // 5000 + 16, CYCLE)
+        boots = np.zeros((length // 4000 + 16, 3), np.int64)
+        n, n_event, n_cycle, n_boot = run_day(
+            begin,
+            end,
+            records.fleet.devices[device : device + 1],
+            self.state,
+            minutes,
+            self.timing,
+            rng.standard_normal((2, rows), np.float32),
+            rng.standard_normal((6, samples), np.float32),
+            rng.random(samples, np.float32),
+            values,
+            times,
+            events,
+            cycles,
+            self.pending,
+            boots,
+        )
+        for row in boots[:n_boot]:
+            self.boots[int(row[2])] = self._boot_id(int(row[2]))
+        columns = {name: times[i, :n] for i, name in enumerate(TIMES)}
+        columns["recv"] = records.delivery.received(device, columns["t"])
+        return DeviceDay(
+            device,
+            records.fleet.names[device],
+            records.fleet.places[device],
+            begin // DAY_MS,
+            {name: values[i, :n] for i, name in enumerate(VALUES)},
+            columns,
+            events[:n_event].copy(),
+            cycles[:n_cycle].copy(),
+            dict(self.boots),
+        )
+
+    def _boot_id(self, number: int) -> str:
+        name = self.records.fleet.names[self.device]
+        nonce = zlib.crc32(f"{self.records.seed} {name} {number}".encode())
+        return f"{number:x}-{nonce:08x}"
