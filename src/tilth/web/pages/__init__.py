@@ -1,0 +1,5 @@
+"""The pages for people, one module each."""
+
+from tilth.web.pages import fleet
+
+ROUTES = [*fleet.ROUTES]
