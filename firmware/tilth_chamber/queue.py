@@ -315,7 +315,6 @@ class Queue:
             first, last = self._ram[0][0], self._ram[n - 1][0]
             del self._ram[:n]
             self._waiting -= n
-            gc.collect()
             self._lose(self.boot, first, last, "overflow")
         gc.collect()
 
