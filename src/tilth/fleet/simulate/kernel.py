@@ -24,9 +24,14 @@ _BOOT_EVENT, _SYNC, _STATE, _CYCLE, _LOC = (
     EVENT_KINDS.index(kind) for kind in ("boot", "sync", "state", "cycle", "loc")
 )
 _NORMAL, _ENOUGH, _LONGEST = (WHYS.index(w) for w in ("normal", "enough", "longest"))
-_SCHEDULE, _SWEPT, _MOVED, _FLUSHED, _SOFT, _BROWNOUT = (
-    WHYS.index(w) for w in ("schedule", "swept", "moved", "flushed", "soft", "brownout")
-)
+_SLOT, _SWEPT, _SHUT, _LITTLE, _OPENED, _FLUSHED, _LABELLED, _PLANNED = (
+    WHYS.index(w)
+    for w in (
+        "slot", "swept", "shut", "little", "opened", "flushed", "labelled", "planned"
+    )
+)  # fmt: skip
+_SOFT, _BROWNOUT = WHYS.index("soft"), WHYS.index("brownout")
+_PENDING = STATES["reboot_pending"]
 _CRC, _MISSING, _WARMUP = FLAGS["co2_crc"], FLAGS["co2_missing"], FLAGS["warmup"]
 _NO_PRESSURE, _NO_LIGHT = FLAGS["pressure_error"], FLAGS["light_error"]
 _MOVING, _LOW, _FAN = FLAGS["lid_moving"], FLAGS["low_supply"], FLAGS["fan_on"]
@@ -86,39 +91,38 @@ def run_day(
             _new_minute(s, d, m, pending)
             if m.misplaced != s.misplaced:
                 s.misplaced = m.misplaced
-                n_event = _emit(events, n_event, s, _LOC, s.cycle, m.misplaced, 0, 0)
+                n_event = _emit(events, n_event, s, _LOC, -1, m.misplaced, 0, 0)
         sample_at = _true_time(s, s.sample)
+        until = _FAR if s.until == _FAR else _true_time(s, s.until)
         beat_at = np.int64(s.beat)
-        t = min(min(sample_at, beat_at), min(s.until, min(change, s.restart_at)))
+        t = min(min(sample_at, beat_at), min(until, min(change, s.restart_at)))
         if t >= end:
             _advance(s, d, m, end)
             break
         _advance(s, d, m, t)
+        reset = 0
         if t == s.restart_at:
-            n_event, n_cycle, n_boot = _restart(
-                s, m, tm, _BROWNOUT, events, n_event, cycles, n_cycle, boots, n_boot,
-                pending,
-            )  # fmt: skip
-        elif t == s.until:
-            before = s.phase
+            reset = _BROWNOUT
+        elif t == until:
             n_event, n_cycle, reset = _next_phase(
                 s, m, tm, events, n_event, cycles, n_cycle, pending
             )
-            if reset:
-                n_event, n_cycle, n_boot = _restart(
-                    s, m, tm, reset, events, n_event, cycles, n_cycle, boots, n_boot,
-                    pending,
-                )  # fmt: skip
-            elif before == _CLOSING:
-                _begin_truth(s, m, pending)
         elif t == beat_at:
             _beat(s, d, m, beats[0, n_beat], beats[1, n_beat])
             n_beat += 1
         elif t == sample_at:
+            tick = s.sample
             _sample(s, d, m, tm, noise[:, n], chance[n], values[:, n], times[:, n])
             n += 1
             if s.phase == _CLOSED or s.phase == _EXTENDED:
-                n_event = _decide(s, m, tm, values[0, n - 1], events, n_event, pending)
+                n_event = _decide(s, m, tm, tick, events, n_event, pending)
+            elif s.phase == _AMBIENT or s.phase == _IDLE:
+                n_event = _begin(s, m, tm, tick, events, n_event)
+        if reset:
+            n_event, n_cycle, n_boot = _restart(
+                s, m, tm, reset, events, n_event, cycles, n_cycle, boots, n_boot,
+                pending,
+            )  # fmt: skip
     return n, n_event, n_cycle, n_boot
 
 
@@ -210,46 +214,59 @@ def _emit(events, n, s, kind, cycle, a, b, why):
 
 @njit(cache=True, nogil=True)
 def _enter(s, phase, until, events, n, why):
-    """Go to a state and say so."""
-    s.phase, s.until = phase, until
+    """Go to a state, which lasts until a tick, and say so."""
+    s.phase, s.until, s.since = phase, until, _tick(s)
     return _emit(events, n, s, _STATE, s.cycle, phase, 0, why)
 
 
 @njit(cache=True, nogil=True)
 def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
     """Take the step of the cycle that is due; return counts and a reason to reset."""
-    now = s.t
-    if s.phase == _IDLE or s.phase == _AMBIENT:
-        if s.phase == _AMBIENT and now == s.reboot_at:
-            return n_event, n_cycle, _SOFT
-        s.cycle = now // tm.period
-        n_event = _enter(s, _EXERCISE, now + tm.exercise, events, n_event, _SCHEDULE)
-        if m.supply > 0.0:
-            # The blocked servo takes its time to pull the supply down.
-            s.restart_at = now + 700
-            s.sagging = 1
-    elif s.phase == _EXERCISE:
+    due = s.until
+    if s.phase == _EXERCISE:
         s.wanted = 1
-        n_event = _enter(s, _CLOSING, now + tm.closing, events, n_event, _SWEPT)
-    elif s.phase == _CLOSING:
         _move(s, m)
+        # Closed at a sampling time: the first sample is that of closing.
+        shut = due + tm.leg + (tm.first - due - tm.leg) % tm.sample
+        n_event = _enter(s, _CLOSING, shut, events, n_event, _SWEPT)
+    elif s.phase == _CLOSING:
         s.first_reading = NULL
-        n_event = _enter(s, _CLOSED, _FAR, events, n_event, _MOVED)
+        n_event = _enter(s, _CLOSED, _FAR, events, n_event, _SHUT)
+        _begin_truth(s, m, pending)
     elif s.phase == _OPENING:
-        n_event = _enter(s, _FLUSH, now + tm.flush, events, n_event, _MOVED)
+        n_event = _enter(s, _FLUSH, due + tm.flush, events, n_event, _OPENED)
     elif s.phase == _FLUSH:
         p = pending[0]
         p.opened = 1 if s.lid == 0 else 0
         p.touched |= m.faults
         cycles[n_cycle] = p
         n_cycle += 1
-        following = (now // tm.period + 1) * tm.period
-        until = following
-        if now >= s.reboot_at:
-            until = now + 3000
-            s.reboot_at = until
-        n_event = _enter(s, _AMBIENT, until, events, n_event, _FLUSHED)
+        n_event = _enter(s, _AMBIENT, _FAR, events, n_event, _FLUSHED)
+        if due >= s.reboot_at:
+            n_event = _enter(s, _PENDING, _FAR, events, n_event, _PLANNED)
+            return n_event, n_cycle, _SOFT
     return n_event, n_cycle, 0
+
+
+@njit(cache=True, nogil=True)
+def _begin(s, m, tm, tick, events, n_event):
+    """Begin a cycle at this sample if it is the one next to a multiple of the period.
+
+    `tick` is that of the sample.
+    """
+    if s.phase == _AMBIENT and tick - s.since < tm.rest:
+        return n_event
+    utc = s.t + s.utc_error + tm.sample // 2
+    number = utc // tm.period
+    if utc % tm.period >= tm.late or number == s.last_slot or tick < s.ready:
+        return n_event
+    s.last_slot = s.cycle = number
+    n_event = _enter(s, _EXERCISE, tick + 4 * tm.leg, events, n_event, _SLOT)
+    if m.supply > 0.0:
+        # The blocked servo takes its time to pull the supply down.
+        s.restart_at = s.t + 700
+        s.sagging = 1
+    return n_event
 
 
 @njit(cache=True, nogil=True)
@@ -270,28 +287,31 @@ def _begin_truth(s, m, pending):
 
 
 @njit(cache=True, nogil=True)
-def _decide(s, m, tm, reading, events, n_event, pending):
+def _decide(s, m, tm, tick, events, n_event, pending):
     """Open the lid at this sample if the rule of the dynamic closing says so."""
-    elapsed = _tick(s) - pending[0].close_tick
+    reading = s.milli
     if s.first_reading == NULL:
         s.first_reading = reading
+    p = pending[0]
+    elapsed = tick - p.close_tick
     if elapsed < tm.closed:
         return n_event
     known = reading != NULL and s.first_reading != NULL
-    enough = known and abs(reading - s.first_reading) >= tm.enough
-    if not enough and elapsed < tm.closed + tm.extend:
+    enough = known and abs(reading - s.first_reading) >= 100 * tm.enough
+    longest = elapsed >= tm.closed + tm.extend
+    if not enough and not longest:
         if s.phase == _CLOSED:
-            n_event = _enter(s, _EXTENDED, _FAR, events, n_event, 0)
+            n_event = _enter(s, _EXTENDED, _FAR, events, n_event, _LITTLE)
         return n_event
-    why = _LONGEST
-    if enough:
-        why = _ENOUGH if s.phase == _EXTENDED else _NORMAL
-    p = pending[0]
-    p.open, p.open_tick, p.why = s.t, _tick(s), why
-    n_event = _emit(events, n_event, s, _CYCLE, s.cycle, p.close_tick, p.open_tick, why)
+    why = _NORMAL
+    if s.phase == _EXTENDED:
+        why = _LONGEST if longest else _ENOUGH
+    p.open, p.open_tick, p.why = s.t, tick, why
     s.wanted = 0
     _move(s, m)
-    n_event = _enter(s, _OPENING, s.t + tm.opening, events, n_event, why)
+    n_event = _enter(s, _OPENING, tick + tm.leg, events, n_event, why)
+    n_event = _emit(events, n_event, s, _CYCLE, s.cycle, p.close_tick, p.open_tick, why)
+    s.cycle = -1
     return n_event
 
 
@@ -305,26 +325,25 @@ def _restart(
         p.open, p.open_tick, p.why = s.t, _tick(s), 0
         cycles[n_cycle] = p
         n_cycle += 1
+    now = s.t
     s.boot += 1
-    s.booted = s.t + tm.restart
+    s.booted = now + tm.restart
     boots[n_boot, 0], boots[n_boot, 1], boots[n_boot, 2] = s.booted, why, s.boot
     s.t_base, s.tick_base = float(s.booted), 0.0
     s.seq, s.sample, s.warmup, s.sagging = 0, tm.first, 2, 0
     s.wanted = 0
     _move(s, m)
-    now = s.t
     # Times of the first records are those of the new boot.
     s.t = s.booted
-    s.phase = _IDLE
-    s.until = (s.booted // tm.period + 1) * tm.period
-    s.reboot_at = s.booted + tm.reboot + tm.jitter
+    s.cycle, s.last_slot = -1, -1
+    s.ready = tm.ready
+    s.reboot_at = tm.reboot + tm.jitter
     s.restart_at = _FAR
     if m.restart > 0:
         s.restart_at = s.booted + np.int64(1000.0 * m.restart)
-    n_event = _emit(events, n_event, s, _BOOT_EVENT, 0, 0, 0, why)
-    n_event = _emit(events, n_event, s, _SYNC, 0, s.booted, 0, 0)
-    n_event = _emit(events, n_event, s, _LOC, 0, s.misplaced, 0, 0)
-    n_event = _emit(events, n_event, s, _STATE, s.booted // tm.period, _IDLE, 0, why)
+    n_event = _emit(events, n_event, s, _BOOT_EVENT, -1, 0, 0, why)
+    n_event = _enter(s, _IDLE, _FAR, events, n_event, _LABELLED)
+    n_event = _emit(events, n_event, s, _SYNC, -1, s.booted, 0, 0)
     s.t = now
     return n_event, n_cycle, n_boot + 1
 
@@ -353,15 +372,17 @@ def _sample(s, d, m, tm, z, u, value, time):
     air = m.temperature + s.warm
     own = air + d.heating
     if m.sensor != 1 or s.held_co2 == NULL:
-        s.held_co2 = np.int64(round(10.0 * max(s.reading, 0.0)))
+        s.held_co2 = np.int64(round(1000.0 * max(s.reading, 0.001)))
         own_read = own + 0.02 * z[0]
         pressure_in = 611.2 * exp(17.62 * own / (243.12 + own))
         damp = 100.0 * s.damp * m.pressure / pressure_in + d.humidity_noise * z[1]
         s.held_st = np.int64(round(100.0 * own_read))
         s.held_rh = np.int64(round(100.0 * min(max(damp, 0.0), 100.0)))
-    co2, st, rh = s.held_co2, s.held_st, s.held_rh
+    s.milli, st, rh = s.held_co2, s.held_st, s.held_rh
     if m.sensor == 2:
-        co2 = np.int64(0)
+        # The firmware takes 0 ppm for what it is: no measurement.
+        s.milli = NULL
+        flags |= _MISSING
     at = np.int64(
         round(100.0 * (air + d.temperature_offset + d.temperature_noise * z[2]))
     )
@@ -372,19 +393,21 @@ def _sample(s, d, m, tm, z, u, value, time):
     lux = min(np.int64(np.int64(max(light, 0.0) * 1.2) / 1.2), _SATURATED)
     if m.eye == 1:
         lux = np.int64(_SATURATED)
+        flags |= _NO_LIGHT
     elif m.eye == 2:
         lux = np.int64(NULL)
         flags |= _NO_LIGHT
     if s.warmup > 0:
         s.warmup -= 1
-        co2 = np.int64(NULL)
+        s.milli = st = rh = np.int64(NULL)
         flags |= _WARMUP
     if m.sensor == 3:
-        co2 = st = rh = at = p = lux = np.int64(NULL)
+        s.milli = st = rh = at = p = lux = np.int64(NULL)
         flags |= _MISSING | _NO_PRESSURE | _NO_LIGHT
     elif u < m.damaged:
-        co2 = st = rh = np.int64(NULL)
+        s.milli = st = rh = np.int64(NULL)
         flags |= _CRC
+    co2 = np.int64(NULL) if s.milli == NULL else (s.milli + 50) // 100
     mv = d.supply + 5.0 * z[5]
     if s.phase == _EXERCISE or s.phase == _CLOSING or s.phase == _OPENING:
         flags |= _MOVING

@@ -49,17 +49,18 @@ TIMING = np.dtype(
     [
         ("sample", "i8"),
         ("period", "i8"),
-        ("exercise", "i8"),
-        ("closing", "i8"),
+        ("leg", "i8"),  # one way of the servo
         ("closed", "i8"),
         ("extend", "i8"),
         ("enough", "i8"),  # 0.1 ppm
-        ("opening", "i8"),
         ("flush", "i8"),
+        ("rest", "i8"),  # open air between two cycles, at least
+        ("late", "i8"),  # latest begin of a cycle
         ("reboot", "i8"),
         ("jitter", "i8"),
         ("restart", "i8"),  # from reset to tick 0
         ("first", "i8"),  # tick of the first sample
+        ("ready", "i8"),  # tick of the first cycle, at the earliest
         ("low_supply", "i8"),  # mV
     ]
 )
@@ -89,14 +90,19 @@ STATE = np.dtype(
         ("rate", "f8"),  # ticks per ms
         ("seq", "i8"),
         ("phase", "i4"),
-        ("until", "i8"),
-        ("cycle", "i8"),
+        ("until", "i8"),  # tick
+        ("since", "i8"),  # tick
+        ("cycle", "i8"),  # -1: none
+        ("last_slot", "i8"),
+        ("ready", "i8"),
+        ("utc_error", "i8"),  # ms
+        ("milli", "i8"),  # last reading, 0.001 ppm
         ("first_reading", "i8"),
         ("lid", "i4"),
         ("wanted", "i4"),
         ("warmup", "i4"),
-        ("reboot_at", "i8"),
-        ("restart_at", "i8"),
+        ("reboot_at", "i8"),  # tick
+        ("restart_at", "i8"),  # UTC ms
         ("sagging", "i4"),
         ("misplaced", "i4"),
     ]
@@ -119,7 +125,8 @@ EVENT = np.dtype(
 EVENT_KINDS = ("boot", "sync", "state", "cycle", "loc")
 WHYS = (
     "", "normal", "enough", "longest", "reboot", "stop", "fault",
-    "power", "soft", "brownout", "schedule", "swept", "moved", "flushed",
+    "power", "soft", "brownout", "slot", "swept", "shut", "little", "opened",
+    "flushed", "labelled", "planned",
 )  # fmt: skip
 
 #: The truth about one closing.

@@ -291,14 +291,14 @@ class _Carried:
 
     def _start(self, rng, minute) -> None:
         """Switch the device on a few seconds into the record, in open air."""
-        s, tm = self.state[0], self.timing[0]
+        s = self.state[0]
         s["t"] = self.records.start
         for name in ("co2", "seen", "pores"):
             s[name] = minute["ambient"]
         for name in ("vapour", "damp"):
             s[name] = minute["vapour"]
         s["reading"] = minute["ambient"]
-        for name in ("held_co2", "held_st", "held_rh", "first_reading"):
+        for name in ("held_co2", "held_st", "held_rh", "first_reading", "milli"):
             s[name] = NULL
         s["beat"] = self.records.start + 2000.0 * rng.random()
         s["until"] = s["sample"] = _FAR
@@ -308,8 +308,7 @@ class _Carried:
         s["phase"] = STATES["boot"]
         s["boot"] = int(rng.integers(1, 60))
         s["t_base"] = float(self.records.start)
-        s["until"] = _FAR
-        tm["first"] = int(tm["first"])
+        s["cycle"] = s["last_slot"] = -1
 
     def run(self, begin: int, end: int) -> DeviceDay:
         """Run from `begin` to `end`."""

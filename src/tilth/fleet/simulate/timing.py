@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,50 +19,47 @@ class CycleTiming:
     sample : int
         From sample to sample.
     period : int
-        From cycle to cycle, aligned to UTC.
-    exercise, closing, opening, flush : int
-        How long the lid is swept, moves to close, moves to open, and the fan then
-        runs at full speed.
+        From cycle to cycle, each begun at the sample next to a multiple since 1970.
+    leg : int
+        One way of the servo; four of them are the two sweeps of a cycle.
     closed, extend : int
         Normal time closed, and the most that is added while little CO2 has gathered.
     enough : int
         Change that is enough, 0.1 ppm.
-    reboot : int
-        From start to planned restart.
+    flush : int
+        Fan at full speed after opening.
+    rest, late : int
+        Open air before the next cycle at least; latest begin of a cycle.
+    reboot, jitter : int
+        From start to planned restart, and the most a device waits beyond it.
     restart : int
         From reset to tick zero.
-    first : int
-        Tick of the first sample.
+    first, ready : int
+        Tick of the first sample, and of the first cycle at the earliest.
     low_supply : int
         mV below which a sample is marked.
     """
 
     sample: int = 3_000
     period: int = 600_000
-    exercise: int = 6_000
-    closing: int = 1_500
+    leg: int = 1_500
     closed: int = 180_000
     extend: int = 120_000
     enough: int = 50
-    opening: int = 1_500
     flush: int = 60_000
+    rest: int = 30_000
+    late: int = 30_000
     reboot: int = 21_600_000
+    jitter: int = 600_000
     restart: int = 2_000
     first: int = 0
-    low_supply: int = 4_500
+    ready: int = 0
+    low_supply: int = 4_600
 
     def record(self, device: str) -> np.ndarray:
         """Return an array of one `TIMING` record, with the jitter of this device."""
         row = np.zeros(1, TIMING)
         for name in TIMING.names or ():
-            row[name] = (
-                reboot_jitter(device) if name == "jitter" else getattr(self, name)
-            )
+            row[name] = getattr(self, name)
+        row["jitter"] = zlib.crc32(device.encode()) % max(self.jitter, 1)
         return row
-
-
-def reboot_jitter(device: str) -> int:
-    """Return how much later than others this device restarts, ms."""
-    import zlib
-
-    return zlib.crc32(device.encode()) % 600 * 1000
