@@ -84,12 +84,13 @@ def compensate(calibration, adc_t, adc_p):
 
     Examples
     --------
-    The data sheet's example, 25.08 degC and 100653.27 Pa:
+    The data sheet's example, 25.08 degC and 100653.27 Pa (it prints 25767236; its own
+    formula gives 0.01 Pa less):
 
     >>> t = (27504, 26435, -1000)
     >>> p = (36477, -10685, 3024, 2855, 140, -7, 15500, -14600, 6000)
     >>> compensate(t + p, 519888, 415148)
-    (2508, 25767236)
+    (2508, 25767233)
     """
     t1, t2, t3, p1, p2, p3, p4, p5, p6, p7, p8, p9 = calibration
     a = ((adc_t >> 3) - (t1 << 1)) * t2 >> 11

@@ -3,7 +3,7 @@
 A code is a string for ever: 5.1.A and 5.10.A are two places.
 """
 
-from tilth_chamber import keep
+from . import keep
 
 PATH = "/state/label.json"
 
@@ -41,10 +41,7 @@ def problem(code):
 def _digits(text, most):
     if not 1 <= len(text) <= most:
         return False
-    for c in text:
-        if not "0" <= c <= "9":
-            return False
-    return True
+    return all("0" <= c <= "9" for c in text)
 
 
 def key_at(lines, x, y, width=320, height=240):

@@ -5,7 +5,7 @@ calibrates itself: the bus has to wait 200 ms (MicroPython's default is 50 ms),
 and run at 50 kHz. It wants 3 ms between a command and the reading of its answer.
 """
 
-from tilth_chamber.crc8 import checked, word_crc
+from .crc8 import checked, word_crc
 
 ADDRESS = 0x61
 
@@ -153,7 +153,7 @@ class Scd30:
         )
 
     def recalibrate(self, ppm):
-        """Forced recalibration: the air is of `ppm` (400 to 2000) now.
+        """Force a recalibration: the air is of `ppm` (400 to 2000) now.
 
         It is stored only once the sensor has measured twice after it.
         """

@@ -58,13 +58,18 @@ class Grid:
         self.due = self.start + (k + 1) * self.step
         return k
 
+    def refit(self, step):
+        """Go on with another step from the next time."""
+        self.start = self.due
+        self.step = step
+
     def after(self, tick):
         """First time of the grid that is not before `tick`."""
         return tick + (self.start - tick) % self.step
 
 
 def slot(utc, period, half):
-    """Number of the cycle that is to begin next to `utc`, and the time since then.
+    """Return the number of the cycle that begins next to `utc`, and the time since.
 
     Cycles begin at multiples of the period since 1970, each at the sampling time
     next to it, which may be `half` a sampling step early.
@@ -79,7 +84,7 @@ def slot(utc, period, half):
 
 
 def jitter(mac, span):
-    """A delay in 0 to `span` - 1 ms of a device's own, always the same."""
+    """Return a delay in 0 to `span` - 1 ms of a device's own, always the same."""
     return binascii.crc32(mac.encode()) % span if span > 0 else 0
 
 

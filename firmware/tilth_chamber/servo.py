@@ -18,17 +18,21 @@ class Servo:
     ----------
     us : int
         Pulse last commanded; 0 for none yet.
+    locked : bool
+        True: no pulses go out, after the motor's current has pulled the supply down.
     """
 
     def __init__(self, hw, settings):
         self.hw = hw
         self.settings = settings
         self.us = 0
+        self.locked = False
 
     def move(self, us):
         """Command a position."""
-        self.us = us
-        self.hw.servo_us(us)
+        if not self.locked:
+            self.us = us
+            self.hw.servo_us(us)
 
     def open(self):
         """Command the lid open."""
@@ -37,11 +41,6 @@ class Servo:
     def close(self):
         """Command the lid closed."""
         self.move(self.settings["lid_closed_us"])
-
-    def release(self):
-        """Take the pulses away: the motor draws no current and holds nothing."""
-        self.us = 0
-        self.hw.servo_us(0)
 
     def sweep(self):
         """Positions of two full sweeps there and back, from where the lid is now."""

@@ -5,7 +5,7 @@ keys) and never changed by the device, and `/state/config.json`, what the fleet'
 operator changed since by the command "config".
 """
 
-from tilth_chamber import keep
+from . import keep
 
 SECRET = "/secret.json"
 CONFIG = "/state/config.json"
@@ -68,7 +68,7 @@ def defaults():
 
 
 def load(fs):
-    """Settings of this device: defaults, its secrets, what the operator changed.
+    """Return this device's settings: defaults, secrets, what the operator changed.
 
     What is not legal in a file is left at its default: a device that measures by
     the defaults is worth more than one that does not start.
