@@ -64,6 +64,11 @@ class App:
         refused. Set by the boot loader.
     """
 
+    # What a test bench exchanges.
+    Queue = Queue
+    Clock = Clock
+    Link = Link
+
     def __init__(self, hw, settings=None):
         self.hw = hw
         self.settings = s = all_settings.load(hw.fs) if settings is None else settings
@@ -79,8 +84,8 @@ class App:
             # were moved at once each time.
             self.servo.locked = self.weak >= WEAK
             self.servo.open()
-        self.queue = Queue(hw.fs, DATA, s, hw)
-        self.clock = Clock(hw, s)
+        self.queue = self.Queue(hw.fs, DATA, s, hw)
+        self.clock = self.Clock(hw, s)
         self.label = Label(hw)
         self.now = now = hw.ticks_ms()
         utc = self.clock.utc(now)
@@ -94,7 +99,7 @@ class App:
         self.chamber = Chamber(s, self.grid, self.servo, self.fan, self)
         self.calibration = Calibration(hw, self)
         self.commands = Commands(hw, s, self)
-        self.link = Link(hw, self.queue, self.clock, s)
+        self.link = self.Link(hw, self.queue, self.clock, s)
         self.link.on_command = self.commands.receive
         self.updater = None
         self._panics = []

@@ -295,7 +295,7 @@ class FakeHardware:
         self.net.cut()
 
 
-def run(hw, make_app, until_ms, app=None, wdt_ms=30_000, on_step=None, boot_ms=500):
+def run(hw, make_app, until_ms, app=None, wdt_ms=8_000, on_step=None, boot_ms=500):
     """Drive an application in virtual time until a true time.
 
     It is woken at the ticks it asks for, or when something arrives over the
