@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -82,6 +82,7 @@ def make_app(
             Route("/api/live", live),
             *api.ROUTES,
             Route("/healthz", healthz),
+            Route("/favicon.ico", favicon),
             Mount("/static", _StaticFiles(directory=STATIC)),
         ],
         middleware=[
@@ -106,6 +107,11 @@ async def healthz(request: Request) -> Response:
     problems = list((await room.read(room.source.health)).problems)
     status = 503 if problems else 200
     return JSONResponse({"ok": not problems, "problems": problems}, status)
+
+
+async def favicon(request: Request) -> Response:
+    """Give the icon to browsers that ask for it by its old name."""
+    return FileResponse(STATIC / "icon.svg")
 
 
 def _is_program(request: Request) -> bool:

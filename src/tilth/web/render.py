@@ -41,7 +41,7 @@ PAGES = (
     ("/export", "Export"),
 )
 
-FLUX_UNITS = units_text("umol m-2 s-1")
+FLUX_UNITS = units_text("umol m-2 s-1").replace(" ", "\u00a0")
 
 
 def utc_text(t: int | None, seconds: bool = False) -> str:

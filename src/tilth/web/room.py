@@ -9,7 +9,6 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
-from tilth.core.errors import InputError
 from tilth.fleet.control import Control
 from tilth.web.auth import LoginLimiter, hashing_limiter
 from tilth.web.live import LiveHub
@@ -79,19 +78,3 @@ def room_of(request: Request) -> Room:
 def said(request: Request) -> str | None:
     """Return what the page says about the change just made."""
     return SAID.get(request.query_params.get("said", ""))
-
-
-def int_of(request: Request, name: str, default: int, low: int, high: int) -> int:
-    """Return a whole number of the query, held within its bounds.
-
-    Raises
-    ------
-    InputError
-        If it is no whole number.
-    """
-    text = request.query_params.get(name)
-    if text is None or text == "":
-        return default
-    if len(text) > 20 or not text.lstrip("-").isdecimal():
-        raise InputError(f"{name} must be a whole number, got {text[:40]!r}")
-    return min(max(int(text), low), high)

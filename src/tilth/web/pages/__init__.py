@@ -1,5 +1,5 @@
 """The pages for people, one module each."""
 
-from tilth.web.pages import fleet
+from tilth.web.pages import cycles, device, fleet, variants
 
-ROUTES = [*fleet.ROUTES]
+ROUTES = [*fleet.ROUTES, *device.ROUTES, *variants.ROUTES, *cycles.ROUTES]
