@@ -23,17 +23,16 @@ def word_crc(high, low):
     return TABLE[TABLE[0xFF ^ high] ^ low]
 
 
-def checked(data):
-    """Return `data` without the CRC byte after every second byte.
+def checked(data, n):
+    """Return `data`, `n` bytes, without the CRC byte after every second byte.
 
     Raises
     ------
     CrcError
         If one of them is wrong, or bytes are missing.
     """
-    n = len(data)
-    if n % 3:
-        raise CrcError("%d bytes" % n)
+    if len(data) != n:
+        raise CrcError("%d bytes" % len(data))
     table = TABLE
     out = bytearray(n // 3 * 2)
     j = 0

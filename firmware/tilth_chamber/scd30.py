@@ -97,7 +97,7 @@ class Scd30:
     def ask(self, code):
         """Return the 16-bit answer to a command."""
         self.hw.i2c_write(ADDRESS, command(code))
-        data = checked(self.hw.i2c_read(ADDRESS, 3))
+        data = checked(self.hw.i2c_read(ADDRESS, 3), 3)
         return data[0] << 8 | data[1]
 
     def start(self, interval_s=2, mbar=None):
@@ -129,7 +129,7 @@ class Scd30:
     def ready(self):
         """Whether there is a value not read yet."""
         self.hw.i2c_write(ADDRESS, _READY)
-        data = checked(self.hw.i2c_read(ADDRESS, 3))
+        data = checked(self.hw.i2c_read(ADDRESS, 3), 3)
         return data[1] == 1
 
     def read(self):
@@ -144,7 +144,7 @@ class Scd30:
         """
         self.hw.i2c_write(ADDRESS, _READ)
         frame = self.hw.i2c_read(ADDRESS, 18)
-        data = checked(frame)
+        data = checked(frame, 18)
         self.frame = frame
         return (
             thousandths(int.from_bytes(data[0:4], "big")),

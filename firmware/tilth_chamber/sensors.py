@@ -160,7 +160,9 @@ class Sensors:
         except CrcError:
             return self._useless_value(CRC)
         if scd30.warmup:
-            scd30.warmup -= 1
+            # The last of them follows the last zero, however many there are.
+            if co2 or scd30.warmup > 1:
+                scd30.warmup -= 1
             return WARMUP
         if co2 is None or t is None or rh is None:
             return self._useless_value(MISSING)
