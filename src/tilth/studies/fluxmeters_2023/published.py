@@ -18,7 +18,7 @@ from tilth.core.datasets import data_folders, info, locate
 from tilth.core.errors import DatasetError
 from tilth.core.flags import is_flagged
 from tilth.studies.fluxmeters_2023 import figures
-from tilth.studies.fluxmeters_2023.part import Part
+from tilth.studies.part import Part
 from tilth.studies.result import Metric, Table
 
 #: Hours in which one cycle exceeded this are left out, umol m-2 s-1. It is 50 in the

@@ -8,7 +8,7 @@ import pandas as pd
 from tilth.chambers.budget import SystematicErrors, budget_table
 from tilth.chambers.fits.detection import minimum_detectable_flux, time_spread
 from tilth.studies.fluxmeters_2023 import figures
-from tilth.studies.fluxmeters_2023.part import Part
+from tilth.studies.part import Part
 from tilth.studies.result import Metric, Table
 
 #: Air above a square metre in the fleet's pots: 16.5 cm, 972 hPa, 20 degC, mol m-2.

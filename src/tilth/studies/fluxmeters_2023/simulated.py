@@ -15,7 +15,7 @@ from tilth.chambers.simulate.fleet import Sensor, simulate_fleet
 from tilth.chambers.simulate.world import Faults, Layout, Soil
 from tilth.core.flags import is_flagged
 from tilth.studies.fluxmeters_2023 import figures
-from tilth.studies.fluxmeters_2023.part import Part
+from tilth.studies.part import Part
 from tilth.studies.result import Metric, Table
 
 SEED = 2023
