@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -64,7 +66,7 @@ def dynamic_closure(full: bool, seed: int) -> Part:
                     "mean_kept": estimate[kept].mean(),
                 }
             )
-    return _report(pd.DataFrame(rows), errors)
+    return _report(rows, errors)
 
 
 def _opened(closures: xr.Dataset, opens: np.ndarray) -> xr.Dataset:
@@ -78,16 +80,17 @@ def _opened(closures: xr.Dataset, opens: np.ndarray) -> xr.Dataset:
     return closures.assign(cut)
 
 
-def _report(table: pd.DataFrame, errors: dict) -> Part:
+def _report(rows: list[dict[str, Any]], errors: dict) -> Part:
     part = Part()
-    by = table.set_index(["season", "rule"])
+    table = pd.DataFrame(rows)
+    by = {(row["season"], row["rule"]): row for row in rows}
     _, fixed = errors["winter", "fixed"]
     for rule in ("raw", "median"):
         longer, error = errors["winter", rule]
         part.metrics += [
             Metric(
                 f"winter closures kept closed, {rule} rule",
-                by.loc[("winter", rule), "extended"],
+                by["winter", rule]["extended"],
             ),
             Metric(
                 f"standard error of those, fixed over {rule} rule",
@@ -96,16 +99,15 @@ def _report(table: pd.DataFrame, errors: dict) -> Part:
             ),
             Metric(
                 f"winter closures below detection, {rule} rule over fixed",
-                by.loc[("winter", rule), "below_detection"]
-                / by.loc[("winter", "fixed"), "below_detection"],
+                by["winter", rule]["below_detection"]
+                / by["winter", "fixed"]["below_detection"],
                 bar="< 0.6" if rule == "median" else "< 1",
             ),
         ]
     part.metrics.append(
         Metric(
             "winter mean that the 0.1 filter leaves over the true mean, median rule",
-            by.loc[("winter", "median"), "mean_kept"]
-            / by.loc[("winter", "median"), "true_flux"],
+            by["winter", "median"]["mean_kept"] / by["winter", "median"]["true_flux"],
         )
     )
     whole = {c: 3 for c in table.columns if c not in ("season", "rule")}
