@@ -17,7 +17,7 @@ DEVICES = 85
 REFERENCE = 420.0
 
 #: What the article found: ppm at 450 (minute by minute, 15 h), relative at 500, 1800.
-PUBLISHED = {450.0: "14-17", 500.0: 24.0, 1800.0: 41.4}
+PUBLISHED: dict[float, float | str] = {450.0: "14-17", 500.0: 24.0, 1800.0: 41.4}
 
 #: Scatter left by the calibration itself, ppm: the reference is set to one reading of
 #: a room in which the sensors stand metres apart; the data sheet's repeatability is 10.
