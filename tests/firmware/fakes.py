@@ -27,8 +27,8 @@ __all__ = [
     "run",
 ]
 
-# 2025-07-20T08:26:40Z, a multiple of 100 s but not of 600 s.
-START_UTC_MS = 1_753_000_000_000
+# 2026-05-28T20:26:40Z, a multiple of 100 s but not of 600 s.
+START_UTC_MS = 1_780_000_000_000
 
 
 class Reset(BaseException):
