@@ -68,6 +68,8 @@ class Queue:
         Number the next record gets.
     dropped : int
         Records given up since boot.
+    loc : str
+        Location code of the latest record.
     urgent : bool
         An event waits that should not wait for its batch; the link clears it.
 
@@ -89,7 +91,7 @@ class Queue:
         self._most = max(LEAST_BYTES, min(self._set["queue_bytes"], room))
         self.dropped = 0
         self.urgent = False
-        self._loc = ""
+        self.loc = ""
         self._notices = []  # (event's number, boot, first, last, reason) not acked yet
         self._done = []  # boots delivered in full since this one began
         self._olds = []
@@ -199,7 +201,7 @@ class Queue:
             self._ram.append(record)
         self.next = seq + 1
         self._now.last = seq
-        self._loc = loc
+        self.loc = loc
         self._waiting += 1
         if self._rest:
             self._rest -= 1
@@ -327,7 +329,7 @@ class Queue:
         body = {"boot": boot, "first": first, "last": last, "reason": reason}
         self._notices.append((self.next, boot, first, last, reason))
         text = '"dropped",' + json.dumps(body)
-        self._ram.append((self.next, self._hw.ticks_ms(), EVENT, text, self._loc))
+        self._ram.append((self.next, self._hw.ticks_ms(), EVENT, text, self.loc))
         self._now.last = self.next
         self.next += 1
         self._waiting += 1

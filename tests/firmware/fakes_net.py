@@ -72,7 +72,8 @@ class FakeNet:
         """Answer SNTP as the true time plus `offset_ms` (int or callable)."""
 
         def answer(data, _now):
-            ms = self.hw.utc_ms() + (offset_ms() if callable(offset_ms) else offset_ms)
+            ms = self.hw.utc_ms() + self.latency_ms
+            ms += offset_ms() if callable(offset_ms) else offset_ms
             stamp = (((ms // 1000 + 2208988800) % 2**32) << 32) + (
                 ((ms % 1000) << 32) // 1000
             )
