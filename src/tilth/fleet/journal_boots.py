@@ -42,6 +42,8 @@ class Boot:
         Rows without a time.
     retime : int or None
         Number from which rows await a (better) time.
+    syncs_changed : bool
+        Whether its synchronisations differ from those in the table.
     """
 
     __slots__ = (
@@ -59,7 +61,7 @@ class Boot:
         "ranges",
         "retime",
         "seq_last",
-        "syncs",
+        "syncs_changed",
         "tick_last",
         "untimed",
     )
@@ -79,7 +81,7 @@ class Boot:
         self.clock = BootClock()
         self.gap: tuple[int, int] | None = None
         self.retime: int | None = None
-        self.syncs: set[int] | None = None
+        self.syncs_changed = False
 
     def changing(self) -> tuple:
         """Return the values of the columns that change, then the key."""
@@ -225,7 +227,7 @@ class Boots:
             gone, new = boot.ranges.changes()
             removed += [(boot.id, first) for first in gone]
             changed += [(boot.id, first, last) for first, last in new]
-            if boot.syncs is not None:
+            if boot.syncs_changed:
                 self._save_clock(boot)
         if removed:
             many("DELETE FROM ranges WHERE boot = ? AND first = ?", removed)
@@ -241,14 +243,14 @@ class Boots:
         )
 
     def _save_clock(self, boot: Boot) -> None:
-        """Write the synchronisations of a boot; `syncs` holds the ticks on disk."""
+        """Write the synchronisations of a boot."""
         run = self._connection.execute
         run("DELETE FROM syncs WHERE boot = ?", (boot.id,))
         self._connection.executemany(
             "INSERT INTO syncs(boot, tick, utc, source, recv) VALUES(?, ?, ?, ?, ?)",
             [(boot.id, p.tick, p.utc, p.source, p.recv) for p in boot.clock.points],
         )
-        boot.syncs = None
+        boot.syncs_changed = False
 
 
 _UPDATE_BOOT = (

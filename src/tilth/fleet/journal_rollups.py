@@ -78,26 +78,40 @@ class Rollups:
         self._group_rows: list[int] = []
         self._rows: list[tuple] = []
 
-    def records(
-        self, boot: int, device: int, first: int, last: int, times: Sequence[int],
-        recv: int,
-    ) -> None:  # fmt: skip
-        """Count the records ``first .. last`` with their times, in any order."""
-        low, high = min(times), max(times)
+    def live(
+        self, boot: int, device: int, n: int, first: int, last: int, low: int, high: int
+    ) -> None:
+        """Count `n` records of one hour, not late.
+
+        Parameters
+        ----------
+        boot, device : int
+            Keys in the journal.
+        n : int
+            How many.
+        first, last : int
+            Lowest and highest sequence number.
+        low, high : int
+            Earliest and latest time, ms.
+        """
         hour = low // HOUR_MS
-        if high // HOUR_MS == hour:
-            self._span(boot, hour, len(times), first, last, low, high)
-            self._received[device, hour // 24] += len(times)
-        else:
-            for i, t in enumerate(times):
-                # Which number has which time is known to within the hour's edge:
-                # records of one call are in the order of their numbers.
-                self._span(boot, t // HOUR_MS, 1, first + i, first + i, t, t)
-                self._received[device, t // DAY_MS] += 1
-        if recv - low > LATE_MS:
-            late = [t for t in times if recv - t > LATE_MS]
-            for t in late:
+        self._span(boot, hour, n, first, last, low, high)
+        self._received[device, hour // 24] += n
+
+    def records(
+        self, boot: int, device: int, times: Sequence[tuple[int, int]], recv: int
+    ) -> None:
+        """Count records, given as (number, time), wherever their times lie."""
+        for seq, t in times:
+            self._span(boot, t // HOUR_MS, 1, seq, seq, t, t)
+            self._received[device, t // DAY_MS] += 1
+            if recv - t > LATE_MS:
                 self._late[device, t // DAY_MS] += 1
+
+    def respan(self, boot: int, times: Sequence[tuple[int, int]]) -> None:
+        """Count records that were counted before, at another time."""
+        for seq, t in times:
+            self._span(boot, t // HOUR_MS, 1, seq, seq, t, t)
 
     def duplicates(self, device: int, t: int, n: int) -> None:
         """Count `n` records that were there already."""

@@ -32,11 +32,11 @@ from tilth.fleet.channels import CHANNEL_NAMES
 APPLICATION_ID = 0x54696C74  # "Tilt"
 
 #: Columns of a sample, in the order of the table.
-SAMPLE_COLUMNS = ("boot", "seq", "t", "tick", "recv", "loc")
-SAMPLE_COLUMNS += (*CHANNEL_NAMES, "state", "flags", "quality")
+_KEY_COLUMNS = ("boot", "seq", "t", "tick", "recv", "loc")
+SAMPLE_COLUMNS = (*_KEY_COLUMNS, *CHANNEL_NAMES, "state", "flags", "quality")
 
 #: Columns of an event, in the order of the table.
-EVENT_COLUMNS = ("boot", "seq", "t", "tick", "recv", "loc", "kind", "body", "quality")
+EVENT_COLUMNS = (*_KEY_COLUMNS, "kind", "body", "quality")
 
 #: What a rollup keeps of each channel.
 STATISTICS = ("n", "sum", "min", "max")

@@ -1,0 +1,169 @@
+"""A damaged journal is put aside, and what can be read of it goes on in a new one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from tilth.fleet.journal_ranges import RangeSet
+
+#: Tables in the order they are needed; the records come last and are read apart.
+_TABLES = (
+    "devices", "boots", "ranges", "tombstones", "spans", "rollups", "counters",
+    "syncs", "status", "quarantine", "conflicts", "notices", "seals", "purging",
+)  # fmt: skip
+_RECORDS = ("samples", "events")
+#: Numbers read at once.
+_WINDOW = 4096
+
+
+def put_aside(path: Path, stamp: int) -> Path:
+    """Rename a journal and its log; return its new name.
+
+    Parameters
+    ----------
+    path : Path
+        The journal; nobody has it open.
+    stamp : int
+        Goes into the name.
+    """
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    for end in ("-wal", ""):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{end}", f"{aside}{end}")
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(f"{path}-shm")
+    return aside
+
+
+def salvage(connection: sqlite3.Connection, aside: Path) -> dict[str, int]:
+    """Copy what can be read of a damaged journal into an empty one.
+
+    Records that are gone although they were settled get tombstones (``corrupt``), so
+    that the ledger does not call them stored.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Of the new journal; one transaction is made of it all.
+    aside : Path
+        The damaged one.
+
+    Returns
+    -------
+    dict of str to int
+        Rows copied of each table, and ``lost``: records known to be gone.
+    """
+    counts: dict[str, int] = {}
+    old = sqlite3.connect(aside, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for table in _TABLES:
+            counts[table] = _copy(connection, table, _rows(old, table))
+        for table in _RECORDS:
+            counts[table] = _copy(connection, table, _records(connection, old, table))
+        counts["lost"] = _mark_lost(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    finally:
+        with contextlib.suppress(sqlite3.Error):
+            old.close()
+    return counts
+
+
+def _copy(
+    connection: sqlite3.Connection, table: str, rows: Iterator[sqlite3.Row]
+) -> int:
+    known = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+    copied = 0
+    for row in rows:
+        names = [name for name in row.keys() if name in known]  # noqa: SIM118
+        with contextlib.suppress(sqlite3.IntegrityError, sqlite3.DataError):
+            copied += connection.execute(
+                f"INSERT OR IGNORE INTO {table}({', '.join(names)}) "
+                f"VALUES({', '.join('?' * len(names))})",
+                [row[name] for name in names],
+            ).rowcount
+    return copied
+
+
+def _rows(old: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row]:
+    """Yield the rows of a table from both ends, as far as each can be read."""
+    for order in ("ASC", "DESC"):
+        try:
+            cursor = old.cursor()
+            cursor.row_factory = sqlite3.Row
+            yield from cursor.execute(f"SELECT * FROM {table} ORDER BY 1 {order}")
+            return
+        except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
+            continue
+
+
+def _records(
+    new: sqlite3.Connection, old: sqlite3.Connection, table: str
+) -> Iterator[sqlite3.Row]:
+    """Yield the records that can be read, boot by boot and number by number."""
+    for boot, first, last in new.execute(
+        "SELECT boot, first, last FROM ranges ORDER BY boot, first"
+    ).fetchall():
+        for low in range(first, last + 1, _WINDOW):
+            yield from _window(old, table, boot, low, min(low + _WINDOW - 1, last))
+
+
+def _window(
+    old: sqlite3.Connection, table: str, boot: int, first: int, last: int
+) -> Iterator[sqlite3.Row]:
+    """Yield the records of a window; halve it where a page cannot be read."""
+    try:
+        cursor = old.cursor()
+        cursor.row_factory = sqlite3.Row
+        yield from cursor.execute(
+            f"SELECT * FROM {table} WHERE boot = ? AND seq BETWEEN ? AND ?",
+            (boot, first, last),
+        ).fetchall()
+    except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
+        if first < last:
+            middle = (first + last) // 2
+            yield from _window(old, table, boot, first, middle)
+            yield from _window(old, table, boot, middle + 1, last)
+
+
+def _mark_lost(connection: sqlite3.Connection) -> int:
+    """Put tombstones on settled numbers of unsealed hours that have no record."""
+    lost = 0
+    run = connection.execute
+    for boot, first, last in run(
+        "SELECT boot, seq_first, seq_last FROM spans WHERE sealed = 0 "
+        "ORDER BY boot, seq_first"
+    ).fetchall():
+        held = RangeSet()
+        for query in (
+            "SELECT seq, seq FROM samples WHERE boot = ? AND seq BETWEEN ? AND ?",
+            "SELECT seq, seq FROM events WHERE boot = ? AND seq BETWEEN ? AND ?",
+            "SELECT first, last FROM tombstones "
+            "WHERE boot = ? AND last >= ? AND first <= ?",
+            "SELECT seq_first, seq_last FROM spans "
+            "WHERE boot = ? AND seq_last >= ? AND seq_first <= ? AND sealed = 1",
+        ):
+            for low, high in run(query, (boot, first, last)):
+                held.add(low, high)
+        settled = run(
+            "SELECT max(first, ?2), min(last, ?3) FROM ranges "
+            "WHERE boot = ?1 AND last >= ?2 AND first <= ?3",
+            (boot, first, last),
+        ).fetchall()
+        for low, high in settled:
+            for gap in held.missing(low, high):
+                run(
+                    "INSERT OR IGNORE INTO tombstones(boot, first, last, reason, recv) "
+                    "VALUES(?, ?, ?, 'corrupt', 0)",
+                    (boot, *gap),
+                )
+                lost += gap[1] - gap[0] + 1
+    return lost
