@@ -149,7 +149,7 @@ def _mark_lost(connection: sqlite3.Connection) -> int:
             "SELECT first, last FROM tombstones "
             "WHERE boot = ? AND last >= ? AND first <= ?",
             "SELECT seq_first, seq_last FROM spans "
-            "WHERE boot = ? AND seq_last >= ? AND seq_first <= ? AND sealed = 1",
+            "WHERE boot = ? AND seq_last >= ? AND seq_first <= ? AND sealed > 0",
         ):
             for low, high in run(query, (boot, first, last)):
                 held.add(low, high)
