@@ -169,6 +169,7 @@ class EmbeddedBroker:
         self._thread.start()
         try:
             self.port = ready.result(30)
+            logger.info("the broker listens on %s:%d", self.settings.host, self.port)
         except BaseException:
             self._thread.join(5)
             self._thread = None
@@ -205,7 +206,6 @@ class EmbeddedBroker:
         watching = asyncio.create_task(broker.watch())
         instance: Any = broker._servers["default"].instance
         ready.set_result(instance.sockets[0].getsockname()[1])
-        logger.info("the broker listens on %s:%d", settings.host, self.port)
         try:
             await self._stop.wait()
         finally:

@@ -198,10 +198,10 @@ class FleetBroker(Broker):
             self._drop(connection, why)
         return len(found)
 
-    async def watch(self, period: float = 2.0) -> None:
+    async def watch(self) -> None:
         """Close the overdue, and those whose credential changed or went."""
         while True:
-            await asyncio.sleep(period)
+            await asyncio.sleep(self.limits.watch_s)
             now = self._loop.time()
             for connection in list(self.connections):
                 why = connection.overdue(now, self.limits.packet_s)
@@ -225,11 +225,9 @@ class FleetBroker(Broker):
         """Check everything about a CONNECT before amqtt looks for its session."""
         connection: Connection = reader.connection
         try:
-            first, body = await reader.packet()
+            first, body = await reader.packet(only=CONNECT << 4)
         except (asyncio.IncompleteReadError, ConnectionError, Refused) as error:
             raise AMQTTError(f"no CONNECT: {error}") from None
-        if first != CONNECT << 4:
-            raise AMQTTError(f"a packet of type {first >> 4} before CONNECT")
         raw = _rebuilt(first, body)
         try:
             connect = await ConnectPacket.from_stream(BufferReader(raw))

@@ -52,6 +52,8 @@ class Limits:
         Time from the connection (TLS included) to CONNECT, s.
     packet_s : float
         Time a packet may take to arrive, s.
+    watch_s : float
+        Pause between two looks at who is overdue and whose log-in changed, s.
     packet_bytes : int
         Largest packet; the protocol's largest payload and its topic fit.
     connect_bytes : int
@@ -75,6 +77,7 @@ class Limits:
     strangers: int = 1000
     connect_s: float = 10.0
     packet_s: float = 30.0
+    watch_s: float = 2.0
     packet_bytes: int = MAX_PAYLOAD + 512
     connect_bytes: int = 4096
     keepalive_s: int = 600
@@ -113,10 +116,15 @@ class PacketReader(ReaderAdapter):
         #: When the header of a packet still incomplete arrived, s.
         self.began: float | None = None
 
-    async def packet(self) -> tuple[int, bytes]:
-        """Return the next packet: its first byte and all after its length."""
+    async def packet(self, only: int | None = None) -> tuple[int, bytes]:
+        """Return the next packet: its first byte and all after its length.
+
+        With `only`, another first byte is refused before the rest is waited for.
+        """
         read = self._stream.readexactly
         first, size = await read(2)
+        if only is not None and first != only:
+            raise Refused(f"a packet that begins with {first:#04x}, not {only:#04x}")
         if size > 127:
             size &= 127
             for shift in (7, 14, 21):
@@ -284,6 +292,8 @@ class FleetHandler(BrokerProtocolHandler):
         elif kind == PUBCOMP:
             await self.handle_pubcomp(packet)
         elif kind == SUBSCRIBE:
+            if not packet.payload.topics:
+                raise Refused("a SUBSCRIBE to nothing")
             await self.handle_subscribe(packet)
             await self._wait_for_turn(self._pending_subscriptions)
         elif kind == UNSUBSCRIBE:
