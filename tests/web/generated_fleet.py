@@ -12,6 +12,7 @@ import pyarrow as pa
 from tilth.core.errors import InputError
 from tilth.fleet.clock import DAY_MS, day_name, day_of
 from tilth.fleet.placement import place
+from tilth.fleet.rollout import DeviceNow, Rollouts
 from tilth.web.adapter_control import ControlPart, require_device
 from tilth.web.decimate import columns_of
 from tilth.web.model import (
@@ -86,6 +87,7 @@ class GeneratedFleet(ControlPart):
         self.queues = []
         self.sent = []
         self.problems = ()
+        self.rollouts = Rollouts(control, self.send, self.devices_now, self.clock)
         self.bundles = {}
 
     # Physics, as far as a page can tell
@@ -164,6 +166,9 @@ class GeneratedFleet(ControlPart):
                 )
             )
         return out
+
+    def devices_now(self):
+        return {tile.device: DeviceNow(tile.fw, tile.online) for tile in self.tiles()}
 
     def health(self):
         return Health(
@@ -364,7 +369,8 @@ class GeneratedFleet(ControlPart):
         if not manifest.startswith(b"{"):
             raise InputError("the manifest is not JSON")
         version = "1.1.0"
-        self.bundles[version] = bundle
+        self.bundles[version] = self.control.folder / f"{version}.bundle"
+        self.bundles[version].write_bytes(bundle)
         self.control.write(
             "INSERT INTO firmware(version, file, size, sha256, manifest, added,"
             " added_by) VALUES (?, ?, ?, ?, ?, ?, ?)",

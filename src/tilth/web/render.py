@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -127,6 +128,23 @@ def percent_text(share: float | None) -> str:
     return f"{scaled:.{digits}f} %"
 
 
+def args_text(args: Mapping[str, Any]) -> str:
+    """Return the arguments of a command in one line, none longer than 60 signs.
+
+    Examples
+    --------
+    >>> args_text({"at": 1_753_000_000_000, "ppm": 420})
+    'at 2025-07-20 08:26, ppm 420'
+    """
+    parts = []
+    for name, value in args.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        if name == "at" and isinstance(value, int):
+            text = utc_text(value)
+        parts.append(f"{name} {text if len(text) <= 60 else text[:57] + '...'}")
+    return ", ".join(parts)
+
+
 @lru_cache(maxsize=256)
 def static_url(name: str) -> str:
     """Return the address of a file of ours; it changes when the file does."""
@@ -170,6 +188,7 @@ def environment() -> Environment:
         percent=percent_text,
         bytes=bytes_text,
         block=json_block,
+        args=args_text,
     )
     return jinja
 

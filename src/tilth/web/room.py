@@ -60,6 +60,7 @@ class Room:
         self.limiter = LoginLimiter(source.clock)
         self.hashing: CapacityLimiter = hashing_limiter()
         self.readers = CapacityLimiter(_READERS)
+        self.exports = 0
 
     async def read(self, function: Callable[..., T], *values: Any) -> T:
         """Call something that blocks, in a worker thread."""

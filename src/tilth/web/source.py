@@ -8,10 +8,12 @@ worker threads; every one may be called from several threads at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from tilth.fleet.rollout import Rollouts
 from tilth.web.model import (
     Alarm,
     Boot,
@@ -43,6 +45,10 @@ class Subscription(Protocol):
 
 class FleetSource(Protocol):
     """The fleet as the pages read and steer it. All times are UTC milliseconds."""
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """Roll-outs of firmware; the service moves them on."""
 
     def clock(self) -> int:
         """Return the time now."""
@@ -134,10 +140,13 @@ class FleetSource(Protocol):
         """Return the versions that are held."""
 
     def add_firmware(self, bundle: bytes, manifest: bytes, by: str) -> Firmware:
-        """Check the signature of a bundle and keep it."""
+        """Check the signature of a bundle and keep it.
 
-    def bundle(self, version: str) -> bytes | None:
-        """Return the bundle of a version, as devices fetch it."""
+        `manifest` may be empty where the bundle holds its own.
+        """
+
+    def bundle(self, version: str) -> Path | None:
+        """Return the file of a version, as devices fetch it."""
 
     # Placement
     def placements(self, device: str | None = None) -> Sequence[Placement]:

@@ -93,7 +93,30 @@ def forest_scale(effects: Sequence[Effect]) -> tuple[float, float]:
     return low * 0.95, high * 1.05
 
 
-def forest_row(effect: Effect, scale: tuple[float, float], width: int = 260) -> Markup:
+#: Size of a forest plot in CSS pixels.
+_FOREST = 260
+
+
+def _forest_x(ratio: float, scale: tuple[float, float]) -> float:
+    """Return the place of a ratio on the logarithmic axis, held inside of it."""
+    low, high = (math.log(bound) for bound in scale)
+    share = (math.log(max(ratio, 1e-6)) - low) / (high - low)
+    return 6 + (_FOREST - 12) * min(max(share, 0.0), 1.0)
+
+
+def forest_head(scale: tuple[float, float]) -> Markup:
+    """Return the axis above the rows of a forest plot."""
+    labels = "".join(
+        f'<text x="{_forest_x(ratio, scale):.1f}" y="12">{ratio:g}</text>'
+        for ratio in (0.5, 1.0, 2.0)
+    )
+    return Markup(
+        f'<svg class="forest forest-head" viewBox="0 0 {_FOREST} 14" '
+        f'width="{_FOREST}" height="14" aria-hidden="true">{labels}</svg>'
+    )
+
+
+def forest_row(effect: Effect, scale: tuple[float, float]) -> Markup:
     """Return one effect as a point with its interval on a logarithmic axis.
 
     Parameters
@@ -102,14 +125,10 @@ def forest_row(effect: Effect, scale: tuple[float, float], width: int = 260) -> 
         The ratio of a variant to its control.
     scale : tuple of float
         Of `forest_scale`.
-    width : int, optional
-        In CSS pixels.
     """
-    low, high = (math.log(bound) for bound in scale)
 
     def x(ratio: float) -> float:
-        share = (math.log(max(ratio, 1e-6)) - low) / (high - low)
-        return 6 + (width - 12) * min(max(share, 0.0), 1.0)
+        return _forest_x(ratio, scale)
 
     parts = [f'<path class="one" d="M{x(1.0):.1f} 0V24"/>']
     for ratio in (0.5, 2.0):
@@ -133,6 +152,6 @@ def forest_row(effect: Effect, scale: tuple[float, float], width: int = 260) -> 
             f'<circle class="point" cx="{x(effect.ratio):.1f}" cy="12" r="4"/>'
         )
     return Markup(
-        f'<svg class="forest" viewBox="0 0 {width} 24" width="{width}" height="24" '
+        f'<svg class="forest" viewBox="0 0 {_FOREST} 24" width="{_FOREST}" height="24" '
         f'role="img" aria-label="{label}">{"".join(parts)}</svg>'
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -69,7 +71,7 @@ async def cycle(request: Request) -> Response:
 
 
 def neighbours(
-    cycles: list[Cycle] | tuple[Cycle, ...], shown: Cycle
+    cycles: Sequence[Cycle], shown: Cycle
 ) -> tuple[Cycle | None, Cycle | None]:
     """Return the closure before and the one after, of the same device."""
     before = [cycle for cycle in cycles if cycle.t < shown.t]

@@ -52,6 +52,11 @@ const seen = new ResizeObserver((entries) => {
 document.addEventListener("theme", () => charts.forEach((chart) => chart.plot.redraw(false)));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach((chart) => chart.plot.redraw(false)));
 
+function plainLabels(u, splits, axis, space, step) {
+  const decimals = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  return splits.map((value) => number(value, decimals).replace(/\B(?=(\d{3})+(?!\d)(?<!\.\d*))/g, "\u2009"));
+}
+
 function axis(side, label, values) {
   return {
     scale: side === "x" ? "x" : "y",
@@ -129,7 +134,7 @@ export function chart(place, what) {
     ms: 1,
     tzDate: (t) => uPlot.tzDate(new Date(t), "Etc/UTC"),
     legend: { show: false },
-    padding: [8, 6, 0, 0],
+    padding: [8, 16, 0, 0],
     cursor: {
       points: { size: 6 },
       drag: { x: true, y: false, setScale: !what.onZoom, dist: 8 },
@@ -140,8 +145,8 @@ export function chart(place, what) {
       y: { range: what.yRange ?? ((u, low, high) => (low === null ? [0, 1] : uPlot.rangeNum(low, high, 0.08, true))) },
     },
     axes: [
-      axis("x", what.xLabel, isTime ? timeLabels : undefined),
-      axis("y", what.yLabel),
+      axis("x", what.xLabel, isTime ? timeLabels : plainLabels),
+      axis("y", what.yLabel, plainLabels),
     ],
     series: [{}, ...what.series.map((one) => ({
       width: one.width ?? 1.25,

@@ -1,0 +1,65 @@
+"""Placement: which chamber stood on which pot, and its correction."""
+
+from __future__ import annotations
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tilth.core.errors import InputError
+from tilth.web.auth import Session, changes, done, text_of
+from tilth.web.query import device_filter, parse_time
+from tilth.web.render import page
+from tilth.web.room import room_of, said
+
+#: Statements on the page of the whole fleet; a device's own page has all of its.
+_LISTED = 400
+
+
+async def placement(request: Request) -> Response:
+    """Show where devices stood."""
+    room = room_of(request)
+    device = device_filter(request)
+    tiles = await room.read(room.source.tiles)
+    rows = list(await room.read(room.source.placements, device))
+    session: Session | None = request.state.session
+    return page(
+        request,
+        "placement.html",
+        notice=said(request),
+        rows=rows[:_LISTED],
+        count=len(rows),
+        device=device,
+        tiles=sorted(tiles, key=lambda tile: (tile.loc, tile.device)),
+        may_change=bool(session and session.may("operator")),
+    )
+
+
+@changes("operator")
+async def place(request: Request, session: Session, form: FormData) -> Response:
+    """Note a statement: a device stood on a location for a time."""
+    room = room_of(request)
+    device = text_of(form, "device", 12)
+    tiles = await room.read(room.source.tiles)
+    if all(tile.device != device for tile in tiles):
+        raise InputError(f"no device {device[:40]!r} has reported to this fleet")
+    loc = text_of(form, "loc", 12)
+    if not form.get("start"):
+        raise InputError("a statement needs the time from which on it holds")
+    start = parse_time(text_of(form, "start", 40))
+    end = parse_time(text_of(form, "end", 40)) if form.get("end") else None
+    note = text_of(form, "note")
+    await room.read(room.source.place, device, loc, start, end, session.user, note)
+    await room.note(
+        session.user,
+        "place",
+        {"device": device, "loc": loc, "start": start, "end": end, "note": note},
+    )
+    return done(request, "/placement", "placed")
+
+
+ROUTES = [
+    Route("/placement", placement),
+    Route("/placement", place, methods=["POST"]),
+]
