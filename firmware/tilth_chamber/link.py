@@ -128,7 +128,7 @@ class Link:
         self._flights = []
         self._trails = {}
         self._wait = RESEND_MS[0]
-        self._moved = False
+        self._resent = 0
         self._hello_due = 0
         self._live = self._live_from = 0
 
@@ -193,7 +193,7 @@ class Link:
         if len(self._flights) < WINDOW:
             due = min(due, self._live_due)
         if self._flights:
-            due = min(due, self._oldest().sent + self._wait)
+            due = min(due, max(self._oldest().sent, self._resent) + self._wait)
             due = min(due, self._deaf_since + self._deaf + 1)
         return max(due, self._now + 1)
 
@@ -317,7 +317,7 @@ class Link:
                 self._deaf_since = now
             self._flights.append(flight)
         if self._most < wire.MAX_RECORDS:
-            self._most = min(wire.MAX_RECORDS, self._most + 10)
+            self._most += 1
         return True
 
     def _oldest(self):
@@ -335,7 +335,7 @@ class Link:
         if not self._flights:
             return
         flight = self._oldest()
-        if now - flight.sent < self._wait:
+        if now - max(flight.sent, self._resent) < self._wait:
             return
         if flight.passed:
             flight.strikes += 1
@@ -349,12 +349,9 @@ class Link:
         elif self._launch(flight, records, now):
             if flight.last != last:
                 self._hand_back(flight.boot, flight.last + 1, last)
-            if self._moved:
-                self._wait = RESEND_MS[0]
-            else:
-                self._wait = min(2 * self._wait, RESEND_MS[1])
+            self._wait = min(2 * self._wait, RESEND_MS[1])
             self._wait += self._hw.random32() % (self._wait // 4)
-            self._moved = False
+            self._resent = now
 
     def _judge(self, flight):
         """Split a batch the server passes over, give up a record; True if done so."""
@@ -417,6 +414,7 @@ class Link:
         self.acks += 1
         self.last_ack = self._deaf_since = now
         self._deaf = DEAF_MS[0]
+        self._wait = RESEND_MS[0]  # the server is there
         if outcome == "done":
             self._trails.pop(boot, None)
             return
@@ -436,8 +434,7 @@ class Link:
                 self._flights.remove(flight)
                 newest = max(newest, flight.order)
         if outcome == "progress" or newest >= 0:
-            self._moved = True
-            self._wait = RESEND_MS[0]
+            self._resent = 0
         for flight in self._flights:
             if flight.order < newest:
                 flight.passed = True

@@ -223,6 +223,7 @@ class FakeServer:
         self.statuses = []
         self.locs = {}
         self.log = []
+        self._marks, self._above = {}, {}
 
     def settled(self, boot):
         """Numbers of a boot that need not come again."""
@@ -230,11 +231,21 @@ class FakeServer:
 
     def ack(self, boot):
         """Return the acknowledgement of a boot."""
-        ranges = as_ranges(list(self.settled(boot)))
-        mark = -1
-        if ranges and ranges[0][0] == 0:
-            mark = ranges.pop(0)[1]
-        return Ack("", boot, mark, ranges[-4:])
+        rows, gone = self.records.get(boot, {}), self.gone.get(boot, {})
+        mark = self._marks.get(boot, -1)
+        while mark + 1 in rows or mark + 1 in gone:
+            mark += 1
+        self._marks[boot] = mark
+        above = self._above.setdefault(boot, set())
+        above.difference_update([n for n in above if n <= mark])
+        return Ack("", boot, mark, as_ranges(list(above))[-4:])
+
+    def forget(self, boot, numbers):
+        """Lose committed records, as a restored backup does."""
+        for n in numbers:
+            del self.records[boot][n]
+        self._marks.clear()
+        self._above[boot] = set(self.records[boot])
 
     def take(self, topic, payload, retained):
         """Handle one message of a device."""
@@ -270,6 +281,7 @@ class FakeServer:
                 self.duplicates += 1
                 assert rows[n] == value, "one number, two contents"
             rows[n] = value
+            self._above.setdefault(batch.boot, set()).add(n)
             self.locs[batch.boot, n] = batch.loc
         for event in batch.events:
             self.events.append((event.kind, event.body))
@@ -277,6 +289,7 @@ class FakeServer:
                 lost = self.gone.setdefault(event.body["boot"], {})
                 for n in range(event.body["first"], event.body["last"] + 1):
                     lost[n] = event.body["reason"]
+                    self._above.setdefault(event.body["boot"], set()).add(n)
         self._answer(device, batch.boot)
 
     def _answer(self, device, boot):
