@@ -1,6 +1,5 @@
 """The embedded broker passes messages on, and only where it may."""
 
-import asyncio
 import inspect
 import threading
 import time
@@ -449,19 +448,24 @@ def test_amqtt_still_has_what_is_overridden():
     from tilth.fleet.broker_amqtt import FleetBroker
     from tilth.fleet.broker_wire import FleetHandler
 
-    own = """watch kick dispatch receive note_refusal note_denial _make_room _drop
-        _who_connects _take_over _pass_on _write _send_tracked _send_kept _keep
-        _take_publish _take_other _take_exactly_once _flow _wait_for_turn""".split()
-    for ours, theirs in ((FleetBroker, Broker), (FleetHandler, BrokerProtocolHandler)):
-        for name, function in vars(ours).items():
-            if not inspect.isfunction(function) or name in own or name == "__init__":
-                continue
-            assert hasattr(theirs, name), f"amqtt's {theirs.__name__} has no {name}"
-            mine = list(inspect.signature(function).parameters)
-            base = list(inspect.signature(getattr(theirs, name)).parameters)
-            static = isinstance(inspect.getattr_static(theirs, name), staticmethod)
-            assert len(mine) == len(base) + static, name
-            assert inspect.iscoroutinefunction(function) == (
-                inspect.iscoroutinefunction(getattr(theirs, name))
-            ), name
-    assert asyncio.iscoroutinefunction(FleetBroker.watch)
+    overridden = {
+        Broker: (
+            FleetBroker,
+            "_create_server_instance stream_connected _initialize_client_session"
+            " _authenticate _topic_filtering _cleanup_session _broadcast_message"
+            " _publish_session_retained_messages retain_message add_subscription"
+            " _publish_retained_messages_for_subscription _del_all_subscriptions"
+            " _del_subscription shutdown",
+        ),
+        BrokerProtocolHandler: (FleetHandler, "_reader_loop"),
+    }
+    for theirs, (ours, names) in overridden.items():
+        for name in names.split():
+            mine, base = getattr(ours, name), getattr(theirs, name)
+            assert mine is not base
+            for kind in (inspect.iscoroutinefunction, _parameters):
+                assert kind(mine) == kind(base), f"amqtt changed {name}"
+
+
+def _parameters(function):
+    return len(inspect.signature(function).parameters)
