@@ -45,7 +45,7 @@ SCHEMAS = {
     "samples": pa.schema(
         _KEY
         + [(channel.name, pa.int32()) for channel in CHANNELS]
-        + [("state", pa.int8()), ("flags", pa.int32()), ("quality", pa.int8())],
+        + [("state", pa.int16()), ("flags", pa.int32()), ("quality", pa.int8())],
         metadata={
             "tilth": "fleet samples 1; t and recv ms since 1970 UTC; "
             + ", ".join(f"{c.name} {c.scale:g} {c.units}" for c in CHANNELS)
