@@ -230,17 +230,23 @@ class Group:
                 (key, seq + s[0], t + s[1], tick + s[1], recv, loc, *s[2:], quality)
                 for s in samples
             ]
-            later = [s.dt for s in samples] + [e.dt for e in events]
+            numbers, later = [s.i for s in samples], [s.dt for s in samples]
+            if events:
+                numbers += [e.i for e in events]
+                later += [e.dt for e in events]
             low, high = t + min(later), t + max(later)
-            if low // HOUR_MS == high // HOUR_MS and recv - low <= LATE_MS:
-                numbers = [s.i for s in samples] + [e.i for e in events]
+            hour = low // HOUR_MS
+            if high // HOUR_MS == hour and recv - low <= LATE_MS:
                 first, last = seq + min(numbers), seq + max(numbers)
                 self._rollups.live(key, boot.device_id, n, first, last, low, high)
+                if rows:
+                    self._rollups.hour(boot.device_id, hour, key, rows)
             else:
-                times = [(seq + s.i, t + s.dt) for s in samples]
-                times += [(seq + e.i, t + e.dt) for e in events]
+                times = [
+                    (seq + i, t + dt) for i, dt in zip(numbers, later, strict=True)
+                ]
                 self._rollups.records(key, boot.device_id, times, recv)
-            self._rollups.samples(boot.device_id, key, rows)
+                self._rollups.samples(boot.device_id, key, rows)
         self._samples += rows
         for e in events:
             at = None if t is None else t + e.dt

@@ -118,25 +118,15 @@ class Rollups:
         self._duplicate[device, t // DAY_MS] += n
 
     def samples(self, device: int, boot: int, rows: Sequence[tuple]) -> None:
-        """Add rows of one boot, as the table ``samples`` holds them, all timed."""
-        if not rows:
-            return
-        hour, loc = rows[0][_T] // HOUR_MS, rows[0][_LOC]
-        if rows[-1][_T] // HOUR_MS == hour and len(rows) < 3:
-            self._add(device, hour, boot, loc, rows)
-            return
+        """Add rows of one boot and label, as in the table ``samples``, all timed."""
         hours = [row[_T] // HOUR_MS for row in rows]
-        if min(hours) == max(hours):
-            self._add(device, hour, boot, loc, rows)
-            return
         for hour in sorted(set(hours)):
             part = [row for row, h in zip(rows, hours, strict=True) if h == hour]
-            self._add(device, hour, boot, loc, part)
+            self.hour(device, hour, boot, part)
 
-    def _add(
-        self, device: int, hour: int, boot: int, loc: str, rows: Sequence[tuple]
-    ) -> None:
-        key = (device, hour, boot, loc)
+    def hour(self, device: int, hour: int, boot: int, rows: Sequence[tuple]) -> None:
+        """Add rows that all are of one hour, at least one."""
+        key = (device, hour, boot, rows[0][_LOC])
         group = self._groups.setdefault(key, len(self._groups))
         self._group_of.append(group)
         self._group_rows.append(len(rows))

@@ -122,7 +122,8 @@ def _finite(text: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_SCAN = _STRICT.scan_once  # type: ignore[attr-defined]
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -140,11 +141,16 @@ def read_json(payload: bytes, header: Header | None = None) -> dict[str, Any]:
             "size", f"payload of {len(payload)} bytes; the limit is {MAX_PAYLOAD}"
         )
     try:
-        message = _DECODER.decode(str(payload, "utf-8"))
+        text = str(payload, "utf-8")
+        message, end = _SCAN(text, 0)
+        if end != len(text):
+            raise ValueError(f"something follows the object at {end}")
     except UnicodeDecodeError as error:
         raise ProtocolError("utf8", f"no UTF-8: {error}", header) from None
     except RecursionError:
         raise ProtocolError("depth", "nested too deeply", header) from None
+    except StopIteration:
+        raise ProtocolError("json", "no JSON object at the begin", header) from None
     except ValueError as error:
         raise ProtocolError("json", f"no JSON: {error}"[:200], header) from None
     if type(message) is not dict:
