@@ -13,8 +13,26 @@ from typing import Any
 
 import numpy as np
 
+from tilth.core.errors import InputError
+from tilth.fleet.channels import parse_location
+
 #: Severity of the worst alarm of a device -> its rank.
 SEVERITIES = {"none": 0, "info": 1, "warning": 2, "critical": 3}
+
+
+def place_order(loc: str) -> tuple:
+    """Return what orders locations: 5.2.A before 5.10.A, what is none of them last.
+
+    Examples
+    --------
+    >>> sorted(["5.10.A", "?", "5.2.B", "5.2.A"], key=place_order)
+    ['5.2.A', '5.2.B', '5.10.A', '?']
+    """
+    try:
+        place = parse_location(loc)
+    except InputError:
+        return 1_000, 0, loc
+    return int(place.table), int(place.variant), place.replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +111,11 @@ class Tile:
     queued: int | None = None
     fw: str = ""
     spark: tuple[float | None, ...] = ()
+
+
+def in_place(tiles: Sequence[Tile]) -> Sequence[Tile]:
+    """Return tiles in the order of their places."""
+    return sorted(tiles, key=lambda tile: (place_order(tile.loc), tile.device))
 
 
 @dataclass(frozen=True, slots=True)

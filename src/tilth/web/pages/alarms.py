@@ -12,6 +12,7 @@ from tilth.fleet.channels import parse_location
 from tilth.fleet.clock import DAY_MS, HOUR_MS
 from tilth.fleet.wire import is_device
 from tilth.web.auth import Session, changes, done, text_of
+from tilth.web.model import SEVERITIES
 from tilth.web.query import parse_time
 from tilth.web.render import page
 from tilth.web.room import room_of, said
@@ -36,7 +37,14 @@ async def alarms(request: Request) -> Response:
         request,
         "alarms.html",
         notice=said(request),
-        open_alarms=[alarm for alarm in rows if alarm.until is None],
+        open_alarms=sorted(
+            (alarm for alarm in rows if alarm.until is None),
+            key=lambda alarm: (
+                alarm.state in ("acknowledged", "snoozed"),
+                -SEVERITIES[alarm.severity],
+                -alarm.since,
+            ),
+        ),
         past=[alarm for alarm in rows if alarm.until is not None][:100],
         windows=[window for window in windows if window.end > now],
         past_days=_PAST_DAYS,

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from tilth.core.errors import InputError
 from tilth.fleet.clock import HOUR_MS
 from tilth.web.auth import Session, changes, done, text_of
-from tilth.web.model import Tile
+from tilth.web.model import Tile, in_place
 from tilth.web.query import device_filter, parse_time
 from tilth.web.render import page
 from tilth.web.room import room_of, said
@@ -74,7 +74,7 @@ async def commands(request: Request) -> Response:
         "commands.html",
         notice=said(request),
         commands=await room.read(room.source.commands),
-        tiles=sorted(tiles, key=lambda tile: (tile.loc, tile.device)),
+        tiles=in_place(tiles),
         tables=sorted({tile.loc.partition(".")[0] for tile in tiles if tile.loc}),
         kinds=[kind for kind in KINDS.values() if session and session.may(kind.role)],
         chosen=device_filter(request),

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from tilth.fleet.clock import DAY_MS, HOUR_MS
 from tilth.web.api import known_device, plain
-from tilth.web.model import Cycle, CycleReadings
+from tilth.web.model import Cycle, CycleReadings, in_place
 from tilth.web.query import SPANS, boot_of, device_filter, device_of, span_name, span_of
 from tilth.web.render import page
 from tilth.web.room import room_of
@@ -36,7 +36,7 @@ async def cycles(request: Request) -> Response:
         count=len(found),
         doubted=sum(bool(cycle.flags) for cycle in found),
         device=device,
-        tiles=sorted(tiles, key=lambda tile: (tile.loc, tile.device)),
+        tiles=in_place(tiles),
         start=start,
         end=end,
         span=span_name(request, default),

@@ -14,6 +14,7 @@ from tilth.core.errors import InputError
 from tilth.fleet.clock import iso
 from tilth.fleet.wire import is_device
 from tilth.web.export import csv_chunks, parquet_chunks
+from tilth.web.model import in_place
 from tilth.web.query import SPANS, device_filter, parse_time, span_of
 from tilth.web.render import page
 from tilth.web.room import Room, room_of
@@ -37,7 +38,7 @@ async def form(request: Request) -> Response:
     return page(
         request,
         "export.html",
-        tiles=sorted(tiles, key=lambda tile: (tile.loc, tile.device)),
+        tiles=in_place(tiles),
         device=device_filter(request),
         what=what if what in ("samples", "fluxes") else "samples",
         start=start,

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from tilth.core.errors import InputError
+from tilth.fleet.rollout import Rollout, RolloutDevice
 from tilth.web.auth import Session, changes, done, text_of
 from tilth.web.render import page
 from tilth.web.room import room_of, said
@@ -32,6 +33,7 @@ async def firmware(request: Request) -> Response:
         running[tile.fw or "unknown"] = running.get(tile.fw or "unknown", 0) + 1
     rollouts = await room.read(room.source.rollouts.latest, 10)
     session: Session | None = request.state.session
+    current = next((r for r in rollouts if r.state in ("running", "halted")), None)
     return page(
         request,
         "firmware.html",
@@ -40,10 +42,21 @@ async def firmware(request: Request) -> Response:
         running=sorted(running.items(), key=lambda item: -item[1]),
         count=len(tiles),
         rollouts=rollouts,
-        current=next((r for r in rollouts if r.state in ("running", "halted")), None),
+        current=current,
+        begun=_begun(current),
         places={tile.device: tile.loc for tile in tiles},
         may_change=bool(session and session.may("admin")),
     )
+
+
+#: Order in which the devices of a roll-out are listed: what needs eyes comes first.
+_STATES = ("failed", "trial", "running", "sent", "confirmed", "excused")
+
+
+def _begun(rollout: Rollout | None) -> list[RolloutDevice]:
+    """Return the devices of a roll-out that no longer wait."""
+    begun = [one for one in rollout.devices if one.state in _STATES] if rollout else []
+    return sorted(begun, key=lambda one: (_STATES.index(one.state), one.device))
 
 
 @changes("admin")

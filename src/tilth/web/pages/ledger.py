@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tilth.web.model import LedgerDay
+from tilth.web.model import LedgerDay, place_order
 from tilth.web.pages.fleet import completeness
 from tilth.web.query import days_of, device_filter
 from tilth.web.render import page, percent_text
@@ -44,22 +43,26 @@ def cell(day: LedgerDay | None) -> Cell:
     return Cell("full", "proven complete")
 
 
+Row = tuple[str, str, list[Cell]]
+
+
 def matrix(
     days: Sequence[LedgerDay], names: Sequence[str]
-) -> list[tuple[str, str, list[Cell]]]:
-    """Return one row per device: location, device and its days."""
-
-    def order(day: LedgerDay) -> tuple:
-        parts = day.loc.split(".")
-        numbers = tuple(int(p) if p.isdecimal() else 0 for p in parts[:2])
-        return (not day.loc, numbers, day.loc, day.device)
-
-    rows = []
-    for (*_, device), group in groupby(sorted(days, key=order), key=order):
-        found = {day.day: day for day in group}
-        loc = found[max(found)].loc
-        rows.append((loc, device, [cell(found.get(name)) for name in names]))
-    return rows
+) -> list[tuple[str, list[Row]]]:
+    """Return a block for each table, with one row per device: place, device, days."""
+    latest: dict[str, LedgerDay] = {}
+    found: dict[tuple[str, str], LedgerDay] = {}
+    for day in sorted(days, key=lambda day: day.day):
+        latest[day.device] = day
+        found[day.device, day.day] = day
+    rows: dict[str, list[Row]] = {}
+    for last in sorted(
+        latest.values(), key=lambda day: (place_order(day.loc), day.device)
+    ):
+        table = last.loc.partition(".")[0] if place_order(last.loc)[0] < 1_000 else ""
+        cells = [cell(found.get((last.device, name))) for name in names]
+        rows.setdefault(table, []).append((last.loc, last.device, cells))
+    return list(rows.items())
 
 
 async def ledger(request: Request) -> Response:
@@ -82,7 +85,7 @@ async def ledger(request: Request) -> Response:
         first=first,
         last=last,
         names=names,
-        rows=matrix(days, names),
+        tables=matrix(days, names),
         days=sorted(days, key=lambda day: day.day, reverse=True),
         boots=await room.read(room.source.boots, device) if device else [],
         share=completeness(days),

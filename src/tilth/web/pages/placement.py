@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,11 +11,12 @@ from starlette.routing import Route
 
 from tilth.core.errors import InputError
 from tilth.web.auth import Session, changes, done, text_of
+from tilth.web.model import Placement, in_place, place_order
 from tilth.web.query import device_filter, parse_time
 from tilth.web.render import page
 from tilth.web.room import room_of, said
 
-#: Statements on the page of the whole fleet; a device's own page has all of its.
+#: Past statements on the page; that of one device has all of its.
 _LISTED = 400
 
 
@@ -28,12 +31,19 @@ async def placement(request: Request) -> Response:
         request,
         "placement.html",
         notice=said(request),
-        rows=rows[:_LISTED],
-        count=len(rows),
+        parts=_parts(rows),
         device=device,
-        tiles=sorted(tiles, key=lambda tile: (tile.loc, tile.device)),
+        tiles=in_place(tiles),
         may_change=bool(session and session.may("operator")),
     )
+
+
+def _parts(rows: Sequence[Placement]) -> list[tuple[str, Sequence[Placement]]]:
+    """Part statements into those that hold now, by place, and all others."""
+    now = [row for row in rows if row.end is None and not row.overruled]
+    before = [row for row in rows if row.end is not None or row.overruled]
+    now.sort(key=lambda row: (place_order(row.loc), row.device))
+    return [("Now", now), ("Before", before[:_LISTED])]
 
 
 @changes("operator")
