@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from tilth.core.errors import InputError
 from tilth.fleet.clock import DAY_MS, day_name, day_of
-from tilth.fleet.placement import place
 from tilth.fleet.rollout import DeviceNow, Rollouts
 from tilth.web.adapter_control import ControlPart, require_device
 from tilth.web.decimate import columns_of
@@ -78,17 +77,35 @@ class GeneratedFleet(ControlPart):
         for i, variant in enumerate(VARIANTS):
             for j, replica in enumerate(replicas):
                 self.places_of[f"a4cf12{i:02x}{j:02x}7b"] = f"{variant}.{replica}"
-        for device, loc in self.places_of.items():
-            place(control, device, loc, NOW - 40 * DAY_MS, source="touch")
-        self.hostile = hostile
         if hostile:
             self.places_of["ffffffffffff"] = HOSTILE
-            place(control, "ffffffffffff", HOSTILE, NOW - DAY_MS, source="touch")
+        self._settle(NOW - 40 * DAY_MS)
         self.queues = []
         self.sent = []
         self.problems = ()
         self.rollouts = Rollouts(control, self.send, self.devices_now, self.clock)
         self.bundles = {}
+
+    def _settle(self, t):
+        """Enter all devices and their placements, in one transaction."""
+        with self.control.transaction() as run:
+            for i, (device, loc) in enumerate(self.places_of.items(), 1):
+                run.execute(
+                    "INSERT OR IGNORE INTO devices(device, enrolled_at, changed_at)"
+                    " VALUES (?, ?, ?)",
+                    (device, t, t),
+                )
+                said = (device, loc, t, "touch", t)
+                run.execute(
+                    "INSERT INTO placement_log(device, loc, t_from, source, entered_at,"
+                    " entered_by) VALUES (?, ?, ?, ?, ?, '')",
+                    said,
+                )
+                run.execute(
+                    "INSERT INTO placements(device, loc, t_from, source, entered_at,"
+                    " statement) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*said, i),
+                )
 
     # Physics, as far as a page can tell
 
@@ -354,13 +371,9 @@ class GeneratedFleet(ControlPart):
     # Commands
 
     def send(self, device, cmd, args, not_before, not_after, by):
-        require_device(list(self.places_of), device)
-        name = f"c-{len(self.sent):016x}"
-        self.control.add_command(
-            name, device, cmd, dict(args), after=not_before, before=not_after, by=by
-        )
+        name = super().send(device, cmd, args, not_before, not_after, by)
         self.control.set_command_state(name, "sent")
-        self.sent.append((device, cmd, dict(args), not_before, not_after))
+        self.sent.append((device, cmd, dict(args), not_before, not_after, name))
         return name
 
     # Firmware

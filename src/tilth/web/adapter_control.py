@@ -8,6 +8,7 @@ from typing import Any
 
 from tilth.core.errors import InputError
 from tilth.fleet import placement
+from tilth.fleet.commands import queue_command
 from tilth.fleet.control import Control
 from tilth.fleet.wire import is_device
 from tilth.web.model import Alarm, Command, Firmware, Maintenance, Placement
@@ -115,6 +116,26 @@ class ControlPart:
             )
             for row in self.control.commands(limit=limit)
         ]
+
+    def send(
+        self,
+        device: str,
+        cmd: str,
+        args: Mapping[str, Any],
+        not_before: int,
+        not_after: int,
+        by: str,
+    ) -> str:
+        """Queue a command: the service signs and sends it; return its id."""
+        return queue_command(
+            self.control,
+            device,
+            cmd,
+            args,
+            after=not_before,
+            before=not_after,
+            by=by,
+        )
 
     # Firmware
 

@@ -74,6 +74,7 @@ class LiveHub:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._subscription: Subscription | None = None
 
     # Filling
 
@@ -81,6 +82,7 @@ class LiveHub:
         """Begin to listen; called from the event loop that serves the streams."""
         self._loop = asyncio.get_running_loop()
         self._closed.clear()
+        self._subscription = self._subscribe()
         self._thread = threading.Thread(target=self._pump, name="live", daemon=True)
         self._thread.start()
 
@@ -88,19 +90,19 @@ class LiveHub:
         """Stop listening and end all streams."""
         self._closed.set()
         self._wake()
+        if self._subscription is not None:
+            self._subscription.close()
         if self._thread is not None:
             self._thread.join(5.0)
             self._thread = None
 
     def _pump(self) -> None:
-        subscription = self._subscribe()
-        try:
-            while not self._closed.is_set():
-                update = subscription.get(timeout=0.25)
-                if update is not None:
-                    self.publish(update)
-        finally:
-            subscription.close()
+        subscription = self._subscription
+        assert subscription is not None
+        while not self._closed.is_set():
+            update = subscription.get(timeout=1.0)
+            if update is not None:
+                self.publish(update)
 
     def publish(self, update: Mapping[str, Any]) -> None:
         """Put an update into the ring; from any thread, never waits for a reader."""

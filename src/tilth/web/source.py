@@ -40,7 +40,7 @@ class Subscription(Protocol):
         """Return the next update, or None after `timeout` seconds without one."""
 
     def close(self) -> None:
-        """Receive no more."""
+        """Receive no more; a `get` under way returns None at once."""
 
 
 class FleetSource(Protocol):
