@@ -42,7 +42,7 @@ def put_aside(path: Path, stamp: int) -> Path:
 def salvage(connection: sqlite3.Connection, aside: Path) -> dict[str, int]:
     """Copy what can be read of a damaged journal into an empty one.
 
-    Records that are gone although they were settled get tombstones (``corrupt``), so
+    Records that are gone although they were settled get tombstones (``destroyed``), so
     that the ledger does not call them stored.
 
     Parameters
@@ -162,7 +162,7 @@ def _mark_lost(connection: sqlite3.Connection) -> int:
             for gap in held.missing(low, high):
                 run(
                     "INSERT OR IGNORE INTO tombstones(boot, first, last, reason, recv) "
-                    "VALUES(?, ?, ?, 'corrupt', 0)",
+                    "VALUES(?, ?, ?, 'destroyed', 0)",
                     (boot, *gap),
                 )
                 lost += gap[1] - gap[0] + 1

@@ -27,7 +27,7 @@ def settle(
         Closed range.
     reason : str
         ``overflow``, ``poison``, ``corrupt`` or ``dropped`` (the device said so),
-        ``quarantined`` or ``forgotten``.
+        ``quarantined``, ``forgotten``, or ``destroyed`` in a damaged journal.
     recv : int
         When this was learned, ms since 1970 UTC.
 
