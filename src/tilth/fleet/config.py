@@ -34,8 +34,16 @@ class FleetConfig:
         0.0.0.0 every network. Port 0 takes a free one.
     certificate, key : str
         Server certificate and key (PEM) of the embedded broker; empty for no TLS.
+    plain_lan : bool
+        Let the embedded broker listen beyond this machine without TLS: passwords and
+        data then cross the network readable.
     web_host, web_port : str, int
         Where the pages are.
+    web_names : list of str
+        Names under which the pages may be asked for, beside those of this machine;
+        a request with another is refused.
+    title : str
+        Name of the fleet, on every page.
     public_url : str
         Address of the pages as others see it, such as ``https://fleet.example.org``;
         also where devices fetch firmware.
@@ -59,8 +67,11 @@ class FleetConfig:
     mqtt_port: int = 1883
     certificate: str = ""
     key: str = ""
+    plain_lan: bool = False
     web_host: str = "127.0.0.1"
     web_port: int = 8000
+    web_names: list[str] = field(default_factory=list)
+    title: str = "Chamber fleet"
     public_url: str = ""
     read_needs_login: bool = False
     geometry: Mapping[str, Any] = field(default_factory=lambda: dict(ARTICLE_GEOMETRY))
