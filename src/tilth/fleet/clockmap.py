@@ -88,7 +88,7 @@ class BootClock:
     >>> clock = BootClock()
     >>> noon = 1_753_012_800_000
     >>> clock.observe(SyncPoint(60_000, noon, "ntp", noon + 2_000))
-    True
+    []
     >>> clock.at(30_000) - noon
     -30000
     """
@@ -107,19 +107,25 @@ class BootClock:
         if self.points:
             self.fit()
 
-    def observe(self, point: SyncPoint) -> bool:
-        """Take note of a synchronisation; say whether it can be one.
+    def observe(self, *points: SyncPoint) -> list[SyncPoint]:
+        """Take note of synchronisations, and set the clock by them.
 
-        The clock is only set by it when `fit` is called, which this does.
+        Returns
+        -------
+        list of SyncPoint
+            Those that cannot be one, because of their dates; they are not used.
         """
-        if not is_plausible(point.utc, point.recv):
-            return False
-        self.points = [p for p in self.points if p.tick != point.tick]
-        insort(self.points, point)
-        if len(self.points) > MAX_POINTS:
-            self._thin()
-        self.fit()
-        return True
+        refused = [p for p in points if not is_plausible(p.utc, p.recv)]
+        for point in points:
+            if point in refused:
+                continue
+            self.points = [p for p in self.points if p.tick != point.tick]
+            insort(self.points, point)
+            if len(self.points) > MAX_POINTS:
+                self._thin()
+        if len(refused) < len(points):
+            self.fit()
+        return refused
 
     def hear(self, tick: int, recv: int) -> None:
         """Take note that a record of `tick` was received at `recv`."""
@@ -160,7 +166,9 @@ class BootClock:
         drift = (tick - ticks[near]) * self.rate_ppb // 1_000_000_000
         return tick + offsets[near] + drift
 
-    def time(self, tick: int, utc: int | None, src: str, recv: int) -> tuple:
+    def time(
+        self, tick: int, utc: int | None, src: str, recv: int, span: int = 0
+    ) -> tuple[int | None, int]:
         """Return the UTC of a batch's tick, and how well it is known.
 
         The device's own UTC is taken where the clock of this boot confirms it; where
@@ -174,6 +182,8 @@ class BootClock:
             As in the batch.
         recv : int
             When it was received.
+        span : int
+            How long after the tick its last record is, ms.
 
         Returns
         -------
@@ -182,32 +192,38 @@ class BootClock:
         quality : int
             As in `QUALITIES`.
         """
-        if utc is None or src == "none" or not is_plausible(utc, recv):
-            return self._mapped(tick)
+        if (
+            utc is None
+            or src == "none"
+            or not is_plausible(utc, recv)
+            or not is_plausible(utc + span, recv)
+        ):
+            return self._mapped(tick, recv, span)
         own = _NTP_QUALITY if src == "ntp" else _RTC_QUALITY
+        point = SyncPoint(tick, utc, "header" if src == "ntp" else "rtc", recv)
         if self.source in ("", "received"):
-            point = SyncPoint(tick, utc, "header" if src == "ntp" else "rtc", recv)
             self.observe(point)
-            return (utc, own) if self.source else (None, _UNKNOWN)
+            if self.source in ("header", "rtc"):
+                return utc, own
+            return self._mapped(tick, recv, span)
         if self.source == "rtc" and src == "ntp":
-            self.observe(SyncPoint(tick, utc, "header", recv))
+            self.observe(point)
             return utc, own
         away = abs(utc - self.at(tick))
         if away <= 1_000 or away <= self._tolerance(tick):
             return utc, own
         if self.source != "ntp" and self._distance(tick) > HOUR_MS // 12:
             # Perhaps it is the device that is right, now: let it be counted.
-            self.observe(
-                SyncPoint(tick, utc, "header" if src == "ntp" else "rtc", recv)
-            )
-        return self._mapped(tick)
+            self.observe(point)
+        return self._mapped(tick, recv, span)
 
-    def _mapped(self, tick: int) -> tuple:
+    def _mapped(self, tick: int, recv: int, span: int) -> tuple[int | None, int]:
         if not self._ticks:
             return None, _UNKNOWN
-        return self.at(
-            tick
-        ), _RECEIVED_QUALITY if self.source == "received" else _MAPPED
+        t = self.at(tick)
+        if not (is_plausible(t, recv) and is_plausible(t + span, recv)):
+            return None, _UNKNOWN
+        return t, _RECEIVED_QUALITY if self.source == "received" else _MAPPED
 
     def _distance(self, tick: int) -> int:
         """Return the ticks to the nearest synchronisation."""

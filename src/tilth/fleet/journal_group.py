@@ -167,12 +167,16 @@ class Group:
         clock.hear(end, recv)
         if end > boot.tick_last:
             boot.tick_last = end
-        for event in batch.events:
-            if event.kind == "sync":
-                self._sync(boot, event, recv)
-        t, quality = clock.time(batch.tick, batch.utc, batch.src, recv)
-        if t is None and recv - boot.first_recv > HOLD_MS and clock.settle():
-            t, quality = clock.at(batch.tick), QUALITIES["received"]
+        told = [e for e in batch.events if e.kind == "sync"]
+        if told:
+            self._sync(boot, told, recv)
+        t, quality = clock.time(batch.tick, batch.utc, batch.src, recv, lasting)
+        if t is None and recv - boot.first_recv > HOLD_MS:
+            # Long enough without a clock: by the best there is, if need be by receipt.
+            if clock.settle():
+                t, quality = clock.time(batch.tick, None, "none", recv, lasting)
+            if t is None:
+                t, quality = recv - lasting, QUALITIES["received"]
         if clock.points is not points:
             boot.syncs_changed = True
         if clock.source != before:
@@ -182,14 +186,19 @@ class Group:
             self._watch_for_clones(boot, end, recv)
         return t, quality
 
-    def _sync(self, boot: Boot, event: Event, recv: int) -> None:
-        tick, utc = event.body.get("tick"), event.body.get("utc")
-        source = event.body.get("src")
-        if type(tick) is not int or type(utc) is not int or not 0 <= tick < TIME_END:
-            return
-        point = SyncPoint(tick, utc, "ntp" if source == "ntp" else "rtc", recv)
-        if not boot.clock.observe(point):
-            self.notice(boot, "clock", recv, {"tick": tick, "utc": utc, "src": source})
+    def _sync(self, boot: Boot, told: list[Event], recv: int) -> None:
+        points = [
+            SyncPoint(
+                tick, utc, "ntp" if event.body.get("src") == "ntp" else "rtc", recv
+            )
+            for event in told
+            if type(tick := event.body.get("tick")) is int
+            and type(utc := event.body.get("utc")) is int
+            and 0 <= tick < TIME_END
+        ]
+        for point in boot.clock.observe(*points)[:1]:
+            body = {"tick": point.tick, "utc": point.utc, "src": point.source}
+            self.notice(boot, "clock", recv, body)
 
     def _watch_for_clones(self, boot: Boot, end: int, recv: int) -> None:
         """Notice two boots of one device that are alive at the same time."""

@@ -6,6 +6,7 @@ import sqlite3
 
 from tilth.fleet.channels import QUALITIES
 from tilth.fleet.clock import DAY_MS, HOUR_MS
+from tilth.fleet.clockmap import is_plausible
 from tilth.fleet.journal_boots import Boot
 from tilth.fleet.journal_rollups import Rollups
 from tilth.fleet.journal_schema import SAMPLE_COLUMNS
@@ -65,15 +66,17 @@ def retime(connection: sqlite3.Connection, boot: Boot) -> list[tuple[int, int]]:
             (boot.id, first, last),
         ).fetchall():
             now = boot.clock.at(tick)
+            if not is_plausible(now, recv):
+                # A tick beyond all reason: the time of receipt is what there is.
+                now = recv if t is None else t
             if t is None:
                 fresh.append((seq, now, recv, table))
+                _set(connection, table, boot.id, seq, now, quality)
             elif how in moving and abs(now - t) > _CLOSE_MS:
                 hours = {t // HOUR_MS, now // HOUR_MS}
                 if not hours & sealed:
                     moved[seq] = (t, now)
                     _set(connection, table, boot.id, seq, now, quality)
-    for seq, now, _, table in fresh:
-        _set(connection, table, boot.id, seq, now, quality)
     if fresh:
         _count(connection, boot, fresh)
     if moved:
