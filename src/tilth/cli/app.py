@@ -18,9 +18,17 @@ COMMANDS = {
         "tilth.cli.data:app",
         "Registered datasets: their terms, and getting them.",
     ),
+    "fleet": (
+        "tilth.cli.fleet:app",
+        "Fleets of chambers: simulate, look after, back up, steer.",
+    ),
     "report": (
         "tilth.cli.report:app",
         "Run every study and write one HTML page.",
+    ),
+    "serve": (
+        "tilth.cli.serve:app",
+        "Run a fleet: broker, ingest, fluxes, alarms and pages.",
     ),
     "study": (
         "tilth.cli.study:app",

@@ -47,7 +47,7 @@ def list_users(folder: Path = FOLDER) -> None:
     from tilth.fleet.accounts import users
     from tilth.fleet.control import open_control
 
-    with open_control(_known(folder)) as control:
+    with open_control(known_fleet(folder)) as control:
         rows = [
             (row["name"], row["role"], "disabled" if row["disabled"] else "")
             for row in users(control)
@@ -63,7 +63,7 @@ def remove_user(
     from tilth.fleet.accounts import disable_user
     from tilth.fleet.control import open_control
 
-    with open_control(_known(folder)) as control:
+    with open_control(known_fleet(folder)) as control:
         disable_user(control, name)
     typer.echo(f"{name} can no longer log in")
 
@@ -122,7 +122,7 @@ def list_devices(folder: Path = FOLDER) -> None:
     from tilth.fleet.clock import iso
     from tilth.fleet.control import open_control
 
-    with open_control(_known(folder)) as control:
+    with open_control(known_fleet(folder)) as control:
         rows = [
             (
                 row["device"],
@@ -144,7 +144,7 @@ def revoke_device(
     from tilth.fleet.control import master_secret, open_control
     from tilth.fleet.credentials import Credentials
 
-    with open_control(_known(folder)) as control:
+    with open_control(known_fleet(folder)) as control:
         Credentials(control, master_secret(folder)).revoke(name)
     typer.echo(f"{name} is locked out")
 
@@ -155,7 +155,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _known(folder: Path) -> Path:
+def known_fleet(folder: Path) -> Path:
     """Refuse a folder in which there is no fleet, before a file is made in it."""
     from tilth.core.errors import InputError
     from tilth.fleet.control import CONTROL_FILE
