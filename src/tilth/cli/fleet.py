@@ -58,7 +58,8 @@ def ledger(
         table.to_csv(out, index=False)
         typer.echo(f"{len(table)} device-days: {out}")
     else:
-        print_table(tuple(table.columns), _texts(table), numeric=table.columns[2:])
+        columns = list(table.columns)
+        print_table(columns, _texts(table), numeric=columns[2:])
     complete = sum(proof.complete for proof in proofs)
     lost = sum(proof.lost for proof in proofs)
     outstanding = sum(proof.outstanding for proof in proofs)

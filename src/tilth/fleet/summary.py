@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def device_rows(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
             "SELECT d.name, d.last_recv, s.online, s.body FROM devices d"
             " LEFT JOIN status s ON s.device = d.id ORDER BY d.name"
         ).fetchall()
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, heard, online, text in found:
         body = json.loads(text) if text else {}
         waiting, dropped = (*(body.get("q") or []), "", "")[:2]
@@ -97,5 +98,16 @@ def recounted(folder: str | os.PathLike[str]) -> list[str]:
     """
     from tilth.fleet.archive.query import Archive
 
+    counts: Counter[tuple[str, str]] = Counter()
     with Archive(folder) as archive, closing(read_only(_journal(folder))) as reader:
-        return recount(reader, archive.counts())
+        reader.execute("BEGIN")  # one state of the journal for files and rows
+        sealed = reader.execute("SELECT file FROM seals WHERE state = 'sealed'")
+        for (name,) in sealed.fetchall():
+            kind = name.split("/")[0]
+            columns = ["device", "boot"]
+            table = archive.store.read(kind, [name], 0, 1 << 62, None, columns)
+            for row in (
+                table.group_by(columns).aggregate([([], "count_all")]).to_pylist()
+            ):
+                counts[row["device"], row["boot"]] += row["count_all"]
+        return recount(reader, counts)
