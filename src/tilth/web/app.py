@@ -93,7 +93,6 @@ def make_app(
         exception_handlers={
             InputError: _refused,
             HTTPException: _http_error,
-            500: _broken,
         },
         lifespan=lifespan,
     )
@@ -138,12 +137,3 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if not hasattr(request.state, "session"):
         return PlainTextResponse(f"{text}\n", error.status_code)
     return page(request, "message.html", error.status_code, heading=heading, text=text)
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    # The text of an unforeseen error may hold a path or a value: it goes to the log
-    # only (Starlette raises it on), not to the page.
-    text = "Something went wrong here; the log of the service says what."
-    if _is_program(request):
-        return JSONResponse({"error": text}, 500)
-    return PlainTextResponse(f"{text}\n", 500)

@@ -104,11 +104,10 @@ class LoginLimiter:
             pair, *others = self._keys(name, address)
             self._failures.pop(pair, None)
             for key in others:
-                count = self._failures.get(key, (0, 0))[0] - 1
-                if count > 0:
-                    self._failures[key] = count, 0
-                else:
-                    self._failures.pop(key, None)
+                count, until = self._failures.pop(key, (1, 0))
+                if count > 1:
+                    still = until if count > FREE_TRIES[key[0]] else 0
+                    self._failures[key] = count - 1, still
 
     @staticmethod
     def _keys(name: str, address: str) -> list[tuple[str, str]]:

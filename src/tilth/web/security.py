@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tilth.web.settings import FORM_LIMIT, UPLOAD_LIMIT, WebSettings
@@ -68,17 +68,27 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = self._with_headers(send)
+        send = self._with_headers(scope, send)
         refusal = self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
         limit = BODY_LIMITS.get(scope["path"], FORM_LIMIT)
-        await _limited(self.app, limit)(scope, receive, send)
+        try:
+            await _limited(self.app, limit)(scope, receive, send)
+        except Exception:
+            # What went wrong may name a path or hold a value: it goes to the log of
+            # the server, which hears of it by the exception, not to the page.
+            if not scope["state"].get("answered"):
+                await _broken(scope)(scope, receive, send)
+            raise
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, scope: Scope, send: Send) -> Send:
+        state = scope.setdefault("state", {})
+
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
+                state["answered"] = True
                 headers = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
                     headers.setdefault(name, value)
@@ -101,6 +111,13 @@ class Guard:
                 "A page of another site may not change anything here.\n", 403
             )
         return None
+
+
+def _broken(scope: Scope) -> Response:
+    text = "Something went wrong here; the log of the service says what."
+    if scope["path"].startswith("/api/"):
+        return JSONResponse({"error": text}, 500)
+    return PlainTextResponse(f"{text}\n", 500)
 
 
 def host_name(host: str) -> str:
