@@ -7,14 +7,21 @@ of `physics`.
 
 from __future__ import annotations
 
-from math import exp
-
 import numpy as np
 from numba import njit
 
 from tilth.fleet.channels import FLAGS, STATES
-from tilth.fleet.simulate.layouts import EVENT_KINDS, NULL, WHYS
-from tilth.fleet.simulate.physics import PORES, balance, follow, relax
+from tilth.fleet.simulate.air import (
+    advance,
+    beat,
+    move,
+    new_minute,
+    sense_air,
+    sense_gas,
+    sense_light,
+    supply_mv,
+)
+from tilth.fleet.simulate.layouts import EVENT_KINDS, FULL, NULL, PULSES, STILL, WHYS
 
 _FAR = 1 << 62
 _BOOT, _IDLE, _EXERCISE = STATES["boot"], STATES["idle"], STATES["exercise"]
@@ -36,15 +43,7 @@ _CRC, _MISSING, _WARMUP = FLAGS["co2_crc"], FLAGS["co2_missing"], FLAGS["warmup"
 _NO_PRESSURE, _NO_LIGHT = FLAGS["pressure_error"], FLAGS["light_error"]
 _MOVING, _LOW, _FAN = FLAGS["lid_moving"], FLAGS["low_supply"], FLAGS["fan_on"]
 
-#: Time constants of the humidity sensor (data sheet of the SCD30: 8 s) and of the air
-#: in a sunlit chamber, s.
-_HUMIDITY_RESPONSE = 8.0
-_WARMING = 0.01
-#: Warming of a closed chamber in the sun, K per lux.
-_PER_LUX = 1.0 / 30_000.0
-#: Temperature at which the CO2 sensors were set, degC.
-_SET_AT = 25.0
-#: Highest counts of the light sensor, lux.
+#: A sample while the light sensor is at its limit, lux.
 _SATURATED = 54_612
 
 
@@ -97,9 +96,9 @@ def run_day(
         beat_at = np.int64(s.beat)
         t = min(min(sample_at, beat_at), min(until, min(change, s.restart_at)))
         if t >= end:
-            _advance(s, d, m, end)
+            advance(s, d, m, end)
             break
-        _advance(s, d, m, t)
+        advance(s, d, m, t)
         reset = 0
         if t == s.restart_at:
             reset = _BROWNOUT
@@ -108,7 +107,7 @@ def run_day(
                 s, m, tm, events, n_event, cycles, n_cycle, pending
             )
         elif t == beat_at:
-            _beat(s, d, m, beats[0, n_beat], beats[1, n_beat])
+            beat(s, d, m, beats[0, n_beat], beats[1, n_beat])
             n_beat += 1
         elif t == sample_at:
             tick = s.sample
@@ -127,82 +126,6 @@ def run_day(
 
 
 @njit(cache=True, nogil=True)
-def _true_time(s, tick):
-    """Return UTC ms of a tick of the present boot."""
-    return np.int64(round(s.t_base + (tick - s.tick_base) / s.rate))
-
-
-@njit(cache=True, nogil=True)
-def _tick(s):
-    """Return the device's tick now."""
-    return np.int64(round(s.tick_base + (s.t - s.t_base) * s.rate))
-
-
-@njit(cache=True, nogil=True)
-def _exchange(s, d, m):
-    """Return how fast the air in the chamber is exchanged, s-1."""
-    if s.lid == 1:
-        return m.leak
-    if s.phase == _FLUSH:
-        rate = d.flush
-    elif s.phase == _EXERCISE or s.phase == _CLOSING or s.phase == _OPENING:
-        rate = d.still
-    else:
-        rate = d.pulses
-    return m.leak + rate / m.slower
-
-
-@njit(cache=True, nogil=True)
-def _advance(s, d, m, t):
-    """Let the air and the sensor's lag go on until `t`."""
-    if t <= s.t:
-        return
-    seconds = (t - s.t) / 1000.0
-    exchange = _exchange(s, d, m)
-    target, rate = balance(
-        m.source, exchange + m.conductance, m.ambient, m.feedback, s.pores, m.uptake
-    )
-    s.seen = follow(s.seen, s.co2, target, rate, d.response * m.slower, seconds)
-    s.co2 = relax(s.co2, target, rate, seconds)
-    wet, moist = balance(0.0, exchange, m.vapour, m.moistening, m.saturated, 0.0)
-    s.damp = follow(s.damp, s.vapour, wet, moist, _HUMIDITY_RESPONSE, seconds)
-    s.vapour = relax(s.vapour, wet, moist, seconds)
-    hot = _WARMING * _PER_LUX * m.light / (exchange + _WARMING)
-    s.warm = relax(s.warm, hot, exchange + _WARMING, seconds)
-    s.t = t
-
-
-@njit(cache=True, nogil=True)
-def _new_minute(s, d, m, pending):
-    """Take over what the new minute brings besides the weather."""
-    rate = 1.0 + 1e-6 * (d.skew + m.skew)
-    if rate != s.rate:
-        s.tick_base = s.tick_base + (s.t - s.t_base) * s.rate
-        s.t_base = s.t
-        s.rate = rate
-    s.pores = relax(s.pores, s.co2, PORES, 60.0)
-    if m.lid == 0 and s.lid != s.wanted:
-        # Repaired: the lid goes where it should be.
-        s.lid = s.wanted
-    if m.restart > 0:
-        if s.restart_at == _FAR:
-            s.restart_at = s.t + np.int64(1000.0 * m.restart)
-    elif m.supply == 0.0 and s.phase != _BOOT:
-        s.restart_at = _FAR
-    if s.phase in (_CLOSED, _EXTENDED, _OPENING, _FLUSH):
-        pending[0].touched |= m.faults
-
-
-@njit(cache=True, nogil=True)
-def _move(s, m):
-    """Let the lid go where the servo is told, unless it cannot."""
-    if s.wanted == 1 and m.lid != 2:
-        s.lid = 1
-    elif s.wanted == 0 and m.lid != 1:
-        s.lid = 0
-
-
-@njit(cache=True, nogil=True)
 def _emit(events, n, s, kind, cycle, a, b, why):
     """Write an event; it takes a sequence number as a sample does."""
     e = events[n]
@@ -216,6 +139,11 @@ def _emit(events, n, s, kind, cycle, a, b, why):
 def _enter(s, phase, until, events, n, why):
     """Go to a state, which lasts until a tick, and say so."""
     s.phase, s.until, s.since = phase, until, _tick(s)
+    s.draught = PULSES
+    if phase == _FLUSH:
+        s.draught = FULL
+    elif phase in (_EXERCISE, _CLOSING, _OPENING):
+        s.draught = STILL
     return _emit(events, n, s, _STATE, s.cycle, phase, 0, why)
 
 
@@ -224,8 +152,7 @@ def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
     """Take the step of the cycle that is due; return counts and a reason to reset."""
     due = s.until
     if s.phase == _EXERCISE:
-        s.wanted = 1
-        _move(s, m)
+        move(s, m, 1)
         # Closed at a sampling time: the first sample is that of closing.
         shut = due + tm.leg + (tm.first - due - tm.leg) % tm.sample
         n_event = _enter(s, _CLOSING, shut, events, n_event, _SWEPT)
@@ -307,8 +234,7 @@ def _decide(s, m, tm, tick, events, n_event, pending):
     if s.phase == _EXTENDED:
         why = _LONGEST if longest else _ENOUGH
     p.open, p.open_tick, p.why = s.t, tick, why
-    s.wanted = 0
-    _move(s, m)
+    move(s, m, 0)
     n_event = _enter(s, _OPENING, tick + tm.leg, events, n_event, why)
     n_event = _emit(events, n_event, s, _CYCLE, s.cycle, p.close_tick, p.open_tick, why)
     s.cycle = -1
@@ -331,8 +257,7 @@ def _restart(
     boots[n_boot, 0], boots[n_boot, 1], boots[n_boot, 2] = s.booted, why, s.boot
     s.t_base, s.tick_base = float(s.booted), 0.0
     s.seq, s.sample, s.warmup, s.sagging = 0, tm.first, 2, 0
-    s.wanted = 0
-    _move(s, m)
+    move(s, m, 0)
     # Times of the first records are those of the new boot.
     s.t = s.booted
     s.cycle, s.last_slot = -1, -1
@@ -349,48 +274,52 @@ def _restart(
 
 
 @njit(cache=True, nogil=True)
-def _beat(s, d, m, white, shock):
-    """Let the CO2 sensor take a new value."""
-    s.ar = d.ar * s.ar + d.ar_noise * (1.0 - d.ar * d.ar) ** 0.5 * shock
-    own = m.temperature + s.warm + d.heating
-    wet = s.seen * (1.0 - s.vapour)
-    s.reading = (
-        d.offset
-        + m.offset
-        + d.per_kelvin * (own - _SET_AT)
-        + d.gain * (1.0 + m.gain) * wet
-        + d.noise * white
-        + s.ar
-    )
-    s.beat += d.beat
+def _true_time(s, tick):
+    """Return UTC ms of a tick of the present boot."""
+    return np.int64(round(s.t_base + (tick - s.tick_base) / s.rate))
+
+
+@njit(cache=True, nogil=True)
+def _tick(s):
+    """Return the device's tick now."""
+    return np.int64(round(s.tick_base + (s.t - s.t_base) * s.rate))
+
+
+@njit(cache=True, nogil=True)
+def _new_minute(s, d, m, pending):
+    """Take over what the new minute brings besides the weather."""
+    new_minute(s, m)
+    rate = 1.0 + 1e-6 * (d.skew + m.skew)
+    if rate != s.rate:
+        s.tick_base = s.tick_base + (s.t - s.t_base) * s.rate
+        s.t_base = s.t
+        s.rate = rate
+    if m.restart > 0:
+        if s.restart_at == _FAR:
+            s.restart_at = s.t + np.int64(1000.0 * m.restart)
+    elif m.supply == 0.0 and s.phase != _BOOT:
+        s.restart_at = _FAR
+    if s.phase in (_CLOSED, _EXTENDED, _OPENING, _FLUSH):
+        pending[0].touched |= m.faults
 
 
 @njit(cache=True, nogil=True)
 def _sample(s, d, m, tm, z, u, value, time):
     """Take a sample: read all sensors as the wire's whole numbers."""
     flags = np.int64(0)
-    air = m.temperature + s.warm
-    own = air + d.heating
     if m.sensor != 1 or s.held_co2 == NULL:
-        s.held_co2 = np.int64(round(1000.0 * max(s.reading, 0.001)))
-        own_read = own + 0.02 * z[0]
-        pressure_in = 611.2 * exp(17.62 * own / (243.12 + own))
-        damp = 100.0 * s.damp * m.pressure / pressure_in + d.humidity_noise * z[1]
-        s.held_st = np.int64(round(100.0 * own_read))
-        s.held_rh = np.int64(round(100.0 * min(max(damp, 0.0), 100.0)))
+        gas, own, damp = sense_gas(s, d, m, z[0], z[1])
+        s.held_co2 = np.int64(round(1000.0 * gas))
+        s.held_st = np.int64(round(100.0 * own))
+        s.held_rh = np.int64(round(100.0 * damp))
     s.milli, st, rh = s.held_co2, s.held_st, s.held_rh
     if m.sensor == 2:
         # The firmware takes 0 ppm for what it is: no measurement.
         s.milli = NULL
         flags |= _MISSING
-    at = np.int64(
-        round(100.0 * (air + d.temperature_offset + d.temperature_noise * z[2]))
-    )
-    p = np.int64(round(m.pressure + d.pressure_offset + d.pressure_noise * z[3]))
-    light = m.light * d.light_gain * (1.0 + 0.01 * z[4])
-    if s.lid == 1:
-        light *= d.transmission
-    lux = min(np.int64(np.int64(max(light, 0.0) * 1.2) / 1.2), _SATURATED)
+    warm, pressure = sense_air(s, d, m, z[2], z[3])
+    at, p = np.int64(round(100.0 * warm)), np.int64(round(pressure))
+    lux = np.int64(sense_light(s, d, m, z[4]) + 0.5)
     if m.eye == 1:
         lux = np.int64(_SATURATED)
         flags |= _NO_LIGHT
@@ -408,21 +337,18 @@ def _sample(s, d, m, tm, z, u, value, time):
         s.milli = st = rh = np.int64(NULL)
         flags |= _CRC
     co2 = np.int64(NULL) if s.milli == NULL else (s.milli + 50) // 100
-    mv = d.supply + 5.0 * z[5]
-    if s.phase == _EXERCISE or s.phase == _CLOSING or s.phase == _OPENING:
+    moving = s.phase == _EXERCISE or s.phase == _CLOSING or s.phase == _OPENING
+    mv = supply_mv(d, m, z[5], moving, s.draught == FULL)
+    if s.sagging == 1:
+        mv = np.int64(m.supply)
+    if moving:
         flags |= _MOVING
-        mv -= 180.0
-        if s.sagging == 1:
-            mv = m.supply
-    elif s.phase == _FLUSH:
+    if s.draught == FULL:
         flags |= _FAN
-        mv -= 60.0
-    if m.restart > 0:
-        mv -= 1200.0
     if mv < tm.low_supply:
         flags |= _LOW
     value[0], value[1], value[2], value[3], value[4] = co2, st, rh, at, p
-    value[5], value[6], value[7], value[8] = lux, np.int64(mv), s.phase, flags
+    value[5], value[6], value[7], value[8] = lux, mv, s.phase, flags
     value[9] = s.boot
     time[0], time[1], time[2] = s.t, s.sample, s.seq
     s.seq += 1

@@ -7,6 +7,9 @@ import numpy as np
 #: Stands for "not measured" in the whole-number columns (null on the wire).
 NULL = int(np.iinfo(np.int32).min)
 
+#: How the air of an open chamber moves: fan off, in pulses, at full speed.
+STILL, PULSES, FULL = 0, 1, 2
+
 #: Columns of whole numbers of a sample, in the scaled units of the wire.
 VALUES = ("co2", "st", "rh", "at", "p", "lux", "mv", "state", "flags", "boot")
 
@@ -76,7 +79,6 @@ STATE = np.dtype(
         ("damp", "f8"),
         ("warm", "f8"),
         ("ar", "f8"),
-        ("walk", "f8"),
         ("reading", "f8"),
         ("held_co2", "i8"),
         ("held_st", "i8"),
@@ -98,8 +100,9 @@ STATE = np.dtype(
         ("utc_error", "i8"),  # ms
         ("milli", "i8"),  # last reading, 0.001 ppm
         ("first_reading", "i8"),
-        ("lid", "i4"),
+        ("lid", "i4"),  # 1: shut
         ("wanted", "i4"),
+        ("draught", "i4"),
         ("warmup", "i4"),
         ("reboot_at", "i8"),  # tick
         ("restart_at", "i8"),  # UTC ms

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,35 +13,16 @@ import pandas as pd
 
 from tilth.chambers.simulate.fleet import Chamber, Sensor
 from tilth.chambers.simulate.world import Soil
-from tilth.core.errors import InputError
 from tilth.core.progress import progress
-from tilth.fleet.channels import STATES
-from tilth.fleet.simulate.climate import Climate, greenhouse
 from tilth.fleet.simulate.delivery import Delivery
-from tilth.fleet.simulate.forcing import Forcing
-from tilth.fleet.simulate.layouts import (
-    CYCLE,
-    EVENT,
-    NULL,
-    STATE,
-    TIMES,
-    VALUES,
-    WHYS,
-)
-from tilth.fleet.simulate.plan import (
-    DAY_MS,
-    Episode,
-    FaultPlan,
-    episode_table,
-    read_plan,
-    utc_ms,
-)
-from tilth.fleet.simulate.pots import Fleet, Garden, Mixing, draw_fleet
+from tilth.fleet.simulate.layouts import CYCLE, EVENT, TIMES, VALUES, WHYS
+from tilth.fleet.simulate.plan import DAY_MS, Episode
+from tilth.fleet.simulate.pots import Fleet, Garden, Mixing
 from tilth.fleet.simulate.timing import CycleTiming
+from tilth.fleet.simulate.world import FleetWorld, draw_world
 
 #: Threads that run chambers; the kernel releases the interpreter's lock.
 WORKERS = 2
-_FAR = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -98,31 +78,27 @@ class FleetRecords:
 
     Attributes
     ----------
-    fleet : Fleet
-        Devices, pots and sensors.
-    climate : Climate
-        The air of the house.
-    episodes : tuple of Episode
-        What failed when: the truth for a detector.
-    start : int
-        UTC ms.
-    days : float
-        Length.
+    world : FleetWorld
+        What is true: devices, climate, faults, seed.
     timing : CycleTiming
         Settings of the firmware.
-    seed : int
-        Of all draws.
+    delivery : Delivery
+        When records reach the server.
     """
 
-    fleet: Fleet
-    climate: Climate
-    episodes: tuple[Episode, ...]
-    start: int
-    days: float
+    world: FleetWorld
     timing: CycleTiming
-    seed: int
-    forcing: Forcing = field(repr=False)
     delivery: Delivery = field(repr=False)
+
+    @property
+    def fleet(self) -> Fleet:
+        """Devices, pots and sensors."""
+        return self.world.fleet
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        """What failed when."""
+        return self.world.episodes
 
     def devices(self) -> pd.DataFrame:
         """Return the truth about every device."""
@@ -130,20 +106,22 @@ class FleetRecords:
 
     def episode_table(self) -> pd.DataFrame:
         """Return the faults that happened."""
-        return episode_table(self.episodes, self.fleet.names)
+        return self.world.episode_table()
 
     def __iter__(self) -> Iterator[DeviceDay]:
         carried = [_Carried(self, i) for i in range(len(self.fleet.names))]
-        starts = range(self.start, self.start + int(self.days * DAY_MS), DAY_MS)
-        total = len(carried) * len(starts)
+        last = self.world.end
+        # The first block ends at midnight UTC, wherever it begins.
+        edges = range(self.world.start // DAY_MS * DAY_MS, last, DAY_MS)
+        spans = [(max(e, self.world.start), min(e + DAY_MS, last)) for e in edges]
+        total = len(carried) * len(spans)
         with (
             ThreadPoolExecutor(WORKERS) as pool,
             progress("simulating device days", total) as work,
         ):
             waiting: deque[Future[DeviceDay]] = deque()
             try:
-                for begin in starts:
-                    end = min(begin + DAY_MS, self.start + int(self.days * DAY_MS))
+                for begin, end in spans:
                     for one in carried:
                         # A device's day needs its day before: the queue is shorter
                         # than the fleet only where the fleet is that small.
@@ -217,31 +195,21 @@ def simulate_fleet_records(
     >>> len(block), int(block.values["co2"][100]) > 3000
     (7200, True)
     """
-    if not 0 < days <= 3660:
-        raise InputError(f"days must be above 0 and at most 3660, got {days}")
-    begin = utc_ms(start, "start")
-    if begin % 60_000:
-        raise InputError(f"start must be a full minute, got {start!r}")
-    timing = timing or CycleTiming()
-    mixing = mixing or Mixing()
-    climate = greenhouse(begin, days, seed)
-    fleet = draw_fleet(
+    world = draw_world(
         devices,
-        climate,
+        days,
+        faults,
+        mode="records",
+        start=start,
+        seed=seed,
         garden=garden,
         soil=soil,
         chamber=chamber,
         sensor=sensor,
         mixing=mixing,
-        seed=seed,
     )
-    plan: FaultPlan = read_plan(faults)
-    episodes = plan.episodes(devices, begin, days, mode="records")
-    forcing = Forcing(climate, fleet, episodes, mixing.drift, seed)
-    delivery = Delivery(episodes, devices, seed)
-    return FleetRecords(
-        fleet, climate, episodes, begin, days, timing, seed, forcing, delivery
-    )
+    delivery = Delivery(world.episodes, devices, seed)
+    return FleetRecords(world, timing or CycleTiming(), delivery)
 
 
 def cycle_table(blocks) -> pd.DataFrame:
@@ -281,63 +249,31 @@ class _Carried:
         self.records, self.device = records, device
         self.running: Future[DeviceDay] | None = None
         self.boots: dict[int, str] = {}
-        self.state = np.zeros(1, STATE)
+        self.state = records.world.first_state(device)
         self.pending = np.zeros(1, CYCLE)
         self.timing = records.timing.record(records.fleet.names[device])
-        rng = np.random.default_rng([records.seed, 5, device])
-        minutes = records.forcing.minutes(device, records.start, records.start + 60_000)
-        self._start(rng, minutes[0])
-        self.rng_key = [records.seed, 6, device]
-
-    def _start(self, rng, minute) -> None:
-        """Switch the device on a few seconds into the record, in open air."""
-        s = self.state[0]
-        s["t"] = self.records.start
-        for name in ("co2", "seen", "pores"):
-            s[name] = minute["ambient"]
-        for name in ("vapour", "damp"):
-            s[name] = minute["vapour"]
-        s["reading"] = minute["ambient"]
-        for name in ("held_co2", "held_st", "held_rh", "first_reading", "milli"):
-            s[name] = NULL
-        s["beat"] = self.records.start + 2000.0 * rng.random()
-        s["until"] = s["sample"] = _FAR
-        s["rate"] = 1.0
-        # Started by hand, one after the other, within the first ten seconds.
-        s["restart_at"] = self.records.start + 1 + int(rng.random() * 10_000)
-        s["phase"] = STATES["boot"]
-        s["boot"] = int(rng.integers(1, 60))
-        s["t_base"] = float(self.records.start)
-        s["cycle"] = s["last_slot"] = -1
 
     def run(self, begin: int, end: int) -> DeviceDay:
         """Run from `begin` to `end`."""
         from tilth.fleet.simulate.kernel import run_day
 
-        records, device = self.records, self.device
+        records, device, world = self.records, self.device, self.records.world
         length = end - begin
-        minutes = records.forcing.minutes(device, begin, end)
-        samples = length // int(self.timing["sample"][0]) + 16
-        rows = int(length / float(records.fleet.devices["beat"][device])) + 16
-        rng = np.random.Generator(
-            np.random.SFC64([*self.rng_key, (begin // DAY_MS) & 0xFFFFFF])
-        )
+        samples = length // records.timing.sample + 16
         values = np.empty((len(VALUES), samples), np.int32)
         times = np.empty((len(TIMES), samples), np.int64)
-        # Restarts in a row are the most events there can be: four in five seconds.
+        # Restarts in a row are the most events there can be: three in five seconds.
         events = np.zeros(length // 1000 + 64, EVENT)
         cycles = np.zeros(length // 5000 + 16, CYCLE)
         boots = np.zeros((length // 4000 + 16, 3), np.int64)
         n, n_event, n_cycle, n_boot = run_day(
             begin,
             end,
-            records.fleet.devices[device : device + 1],
+            world.fleet.devices[device : device + 1],
             self.state,
-            minutes,
+            world.forcing.minutes(device, begin, end),
             self.timing,
-            rng.standard_normal((2, rows), np.float32),
-            rng.standard_normal((6, samples), np.float32),
-            rng.random(samples, np.float32),
+            *world.noise(device, begin, end),
             values,
             times,
             events,
@@ -345,14 +281,15 @@ class _Carried:
             self.pending,
             boots,
         )
-        for row in boots[:n_boot]:
-            self.boots[int(row[2])] = self._boot_id(int(row[2]))
+        for _, _, number in boots[:n_boot].tolist():
+            nonce = world.boot_nonce(device, number)
+            self.boots[number] = f"{number:x}-{nonce:08x}"
         columns = {name: times[i, :n] for i, name in enumerate(TIMES)}
         columns["recv"] = records.delivery.received(device, columns["t"])
         return DeviceDay(
             device,
-            records.fleet.names[device],
-            records.fleet.places[device],
+            world.fleet.names[device],
+            world.fleet.places[device],
             begin // DAY_MS,
             {name: values[i, :n] for i, name in enumerate(VALUES)},
             columns,
@@ -360,8 +297,3 @@ class _Carried:
             cycles[:n_cycle].copy(),
             dict(self.boots),
         )
-
-    def _boot_id(self, number: int) -> str:
-        name = self.records.fleet.names[self.device]
-        nonce = zlib.crc32(f"{self.records.seed} {name} {number}".encode())
-        return f"{number:x}-{nonce:08x}"

@@ -1,0 +1,464 @@
+"""The network of a simulated chamber: real or in-process connections, with outages.
+
+What a chamber sends is looked at packet by packet (MQTT 3.1.1), for two reasons: the
+runner has to know what a device waits for, so that virtual time stands still
+meanwhile; and batches are repeated, held back or swapped on the way where the plan of
+faults says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from tilth.fleet.simulate.plan import Episode
+
+ECONNRESET, ECONNREFUSED, EHOSTUNREACH = 104, 111, 113
+
+#: A reordered batch waits for the next one, or so long, ms.
+OVERTAKEN_MS = 10_000
+_HEAD = re.compile(rb'"boot":"([0-9a-f-]{3,17})","seq":(\d+),"n":(\d+)')
+_SINCE_1900 = 2_208_988_800
+
+
+class Transport(Protocol):
+    """A byte stream to a broker."""
+
+    readable: bool
+
+    def ready(self) -> bool:
+        """Tell whether it is connected; OSError if it never will be."""
+
+    def send(self, data: bytes) -> int:
+        """Send what fits; return how much."""
+
+    def recv(self) -> bytes | None:
+        """Return bytes, None if there are none yet, b"" at the end."""
+
+    def close(self) -> None:
+        """Close."""
+
+
+class SocketTransport:
+    """A non-blocking TCP connection."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.readable = False
+        self.connected = False
+        self.on_close: Callable[[], None] | None = None
+        self.socket.connect_ex((host, port))
+
+    def ready(self) -> bool:
+        """Tell whether the connection stands."""
+        if not self.connected:
+            error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                raise OSError(error)
+            try:
+                self.socket.getpeername()
+            except OSError:
+                return False
+            self.connected = True
+        return True
+
+    def send(self, data: bytes) -> int:
+        """Send what the kernel takes."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    def recv(self) -> bytes | None:
+        """Return what the kernel holds."""
+        self.readable = False
+        try:
+            return self.socket.recv(65_536)
+        except BlockingIOError:
+            return None
+
+    def close(self) -> None:
+        """Close."""
+        if self.on_close is not None:
+            self.on_close()
+            self.on_close = None
+        self.socket.close()
+
+
+class Packets:
+    """Cuts a byte stream into MQTT packets."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes; return the packets that are complete."""
+        data = self._rest + data if self._rest else bytes(data)
+        out, at, size = [], 0, len(data)
+        while at + 2 <= size:
+            length, shift, start = 0, 0, at + 1
+            while start < size:
+                byte = data[start]
+                length |= (byte & 127) << shift
+                start += 1
+                shift += 7
+                if not byte & 128:
+                    break
+            else:
+                break
+            if start + length > size:
+                break
+            out.append(data[at : start + length])
+            at = start + length
+        self._rest = data[at:]
+        return out
+
+
+class Waiting:
+    """What a device waits for, since when."""
+
+    def __init__(self) -> None:
+        self._since: dict[Any, int] = {}
+        self.deaf = False
+
+    def since(self) -> int | None:
+        """Return since when the oldest answer is missing, None if none is."""
+        return next(iter(self._since.values())) if self._since else None
+
+    def give_up(self) -> None:
+        """Stop waiting; acknowledgements are waited for again once one has come."""
+        self._since.clear()
+        self.deaf = True
+
+    def clear(self) -> None:
+        """Forget everything: the connection is gone."""
+        self._since.clear()
+
+    def dialled(self, t: int) -> None:
+        """Note that a connection is being made."""
+        self._since["connection"] = t
+
+    def sent(self, packet: bytes, t: int) -> bool:
+        """Note a packet that goes out; return whether it is a batch."""
+        kind = packet[0] >> 4
+        if kind == 3:
+            topic, number, payload = published(packet)
+            if number is not None:
+                self._since[3, number] = t
+            if topic.endswith(b"/d"):
+                found = _HEAD.search(payload, 0, 120)
+                if found and not self.deaf:
+                    boot, seq, n = found.groups()
+                    self._since[boot, int(seq) + int(n) - 1] = t
+                return True
+        elif kind == 1:
+            self._since.pop("connection", None)
+            self._since["greeting"] = t
+        elif kind == 8:
+            self._since["subscription"] = t
+        elif kind == 12:
+            self._since["ping"] = t
+        return False
+
+    def received(self, packet: bytes) -> None:
+        """Note a packet that has come."""
+        kind = packet[0] >> 4
+        if kind == 4:
+            self._since.pop((3, packet[2] << 8 | packet[3]), None)
+        elif kind == 3:
+            topic, _, payload = published(packet)
+            if topic.endswith(b"/ack"):
+                self.deaf = False
+                self._acknowledged(payload)
+        elif kind == 2:
+            self._since.pop("greeting", None)
+        elif kind == 9:
+            self._since.pop("subscription", None)
+        elif kind == 13:
+            self._since.pop("ping", None)
+
+    def _acknowledged(self, payload: bytes) -> None:
+        try:
+            ack = json.loads(payload)
+            boot, seq, have = ack["boot"].encode(), ack["seq"], ack.get("have", [])
+        except (ValueError, KeyError, AttributeError):
+            return
+        for key in list(self._since):
+            if isinstance(key, tuple) and key[0] == boot:
+                last = key[1]
+                if last <= seq or any(low <= last <= high for low, high in have):
+                    del self._since[key]
+
+
+def published(packet: bytes) -> tuple[bytes, int | None, bytes]:
+    """Return topic, packet id and payload of a PUBLISH."""
+    at = 1
+    while packet[at] & 128:
+        at += 1
+    at += 1
+    end = at + 2 + (packet[at] << 8 | packet[at + 1])
+    topic = packet[at + 2 : end]
+    if packet[0] & 6:
+        return topic, packet[end] << 8 | packet[end + 1], packet[end + 2 :]
+    return topic, None, packet[end:]
+
+
+class Net:
+    """What a chamber's firmware knows as `hw.net`.
+
+    Parameters
+    ----------
+    twin : object
+        The chamber; its ``now`` is the true time, UTC ms.
+    dial : callable
+        Called with host and port; returns a `Transport`.
+    episodes : list of Episode
+        Faults of this device, among them those of the link.
+    random : random.Random
+        Which batches are hit.
+    """
+
+    #: From the start of the chip to its joining the network, ms.
+    JOIN_MS = 2_500
+
+    def __init__(
+        self,
+        twin: Any,
+        dial: Callable[[str, int], Transport],
+        episodes: list[Episode],
+        random: Any,
+    ) -> None:
+        self.twin, self.dial, self.random = twin, dial, random
+        self.waiting = Waiting()
+        self.conn: Conn | None = None
+        self.joins_at = 0
+        self.faults = [e for e in episodes if e.kind in _LINK]
+        self._edge = 0
+        self._now_on: dict[str, Episode] = {}
+
+    def booted(self) -> None:
+        """Begin to join the network."""
+        self.joins_at = self.twin.now + self.JOIN_MS
+        self.drop()
+
+    def up(self) -> bool:
+        """Tell whether the device has joined the network."""
+        return self.twin.now >= self.joins_at and not self._cut()
+
+    def ip(self) -> str:
+        """Return an address."""
+        return "10.0.0." + str(self.twin.device % 250 + 1)
+
+    def connect(self, host: str, port: int, tls: bool = False) -> Conn:
+        """Begin a connection to the broker."""
+        self._look()
+        if not self.up():
+            raise OSError(EHOSTUNREACH)
+        if "dns_failure" in self._now_on:
+            raise OSError(-2)
+        if "broker_down" in self._now_on:
+            raise OSError(ECONNREFUSED)
+        self.drop()
+        self.waiting.dialled(self.twin.now)
+        self.conn = Conn(self, self.dial(host, port))
+        return self.conn
+
+    def udp(self, host: str, port: int) -> TimeServer:
+        """Return a datagram connection: the time server is the only one there is."""
+        if not self.up():
+            raise OSError(EHOSTUNREACH)
+        return TimeServer(self)
+
+    def drop(self) -> None:
+        """Break the connection, as a network that goes away does."""
+        if self.conn is not None:
+            self.conn.cut()
+            self.conn = None
+        self.waiting.clear()
+
+    def fault(self, kind: str) -> Episode | None:
+        """Return the episode of a kind that is on, if one is."""
+        self._look()
+        return self._now_on.get(kind)
+
+    def _cut(self) -> bool:
+        self._look()
+        if "wifi_loss" in self._now_on:
+            return True
+        flap = self._now_on.get("ap_flap")
+        if flap is None:
+            return False
+        return (self.twin.now - flap.t_from) % 60_000 < 1000 * min(flap.size, 55.0)
+
+    def _look(self) -> None:
+        """Note which faults have begun or ended."""
+        now = self.twin.now
+        if now < self._edge:
+            return
+        self._now_on = {e.kind: e for e in self.faults if e.t_from <= now < e.t_to}
+        edges = [t for e in self.faults for t in (e.t_from, e.t_to) if t > now]
+        self._edge = min(edges, default=1 << 62)
+        if "ap_flap" in self._now_on:
+            self._edge = min(self._edge, now + 1000)
+        if self.conn is not None and (self._cut() or "broker_down" in self._now_on):
+            self.drop()
+
+
+#: Faults of the link.
+_LINK = frozenset(
+    ("wifi_loss", "ap_flap", "dns_failure", "broker_down", "ntp_jump", "duplicate",
+     "reordered", "late")
+)  # fmt: skip
+
+
+class Conn:
+    """One connection, as the firmware sees it."""
+
+    def __init__(self, net: Net, transport: Transport) -> None:
+        self.net, self.transport = net, transport
+        self.broken = False
+        self._up, self._down = Packets(), Packets()
+        self._out = b""
+        self._in = b""
+        self._held: list[tuple[int, bytes]] = []
+
+    # --- what the firmware calls
+
+    def ready(self) -> bool:
+        """Tell whether it stands."""
+        self._check()
+        return self.transport.ready()
+
+    def send(self, data: bytes) -> int:
+        """Take bytes; 0 while those before have not gone."""
+        self._check()
+        if self._out:
+            self._flush()
+            if len(self._out) > 65_536:
+                return 0
+        now = self.net.twin.now
+        for packet in self._up.feed(data):
+            if self.net.waiting.sent(packet, now) and self.net.faults:
+                self._meddle(packet, now)
+            else:
+                self._out += packet
+        self._flush()
+        return len(data)
+
+    def recv(self, n: int) -> bytes | None:
+        """Return bytes, None if nothing is there, b"" once the broker has closed."""
+        if self.broken:
+            raise OSError(ECONNRESET)
+        if self._held or self.net.faults:
+            self._check()
+            self._release(self.net.twin.now)
+        if not self._in:
+            if not self.transport.readable:
+                return None
+            data = self.transport.recv()
+            if not data:
+                return data
+            for packet in self._down.feed(data):
+                self.net.waiting.received(packet)
+            self._in = data
+        part, self._in = self._in[:n], self._in[n:]
+        return part
+
+    def close(self) -> None:
+        """Close from the device's side."""
+        self.cut()
+        if self.net.conn is self:
+            self.net.conn = None
+            self.net.waiting.clear()
+
+    # --- what the network does
+
+    def cut(self) -> None:
+        """Break it."""
+        if not self.broken:
+            self.broken = True
+            self.transport.close()
+
+    def _check(self) -> None:
+        if self.broken:
+            raise OSError(ECONNRESET)
+        self.net._look()
+        if self.broken:
+            raise OSError(ECONNRESET)
+
+    def _flush(self) -> None:
+        if self._out:
+            n = self.transport.send(self._out)
+            self._out = self._out[n:]
+
+    def _meddle(self, packet: bytes, now: int) -> None:
+        """Send a batch as the faults of the link let it."""
+        net = self.net
+        late = net.fault("late")
+        swapped = net.fault("reordered")
+        again = net.fault("duplicate")
+        if late is not None:
+            self._held.append((now + int(1000 * abs(late.size)), packet))
+            return
+        if swapped is not None and net.random.random() < swapped.size:
+            self._held.append((now + OVERTAKEN_MS, packet))
+            return
+        self._out += packet
+        if again is not None and net.random.random() < again.size:
+            self._out += bytes((packet[0] | 8,)) + packet[1:]
+        # What has been overtaken follows.
+        held, self._held = self._held, []
+        for when, other in held:
+            if when - now <= OVERTAKEN_MS:
+                self._out += other
+            else:
+                self._held.append((when, other))
+
+    def _release(self, now: int) -> None:
+        """Send what has been held back long enough."""
+        due = [packet for when, packet in self._held if when <= now]
+        if due:
+            self._held = [(when, p) for when, p in self._held if when > now]
+            self._out += b"".join(due)
+        self._flush()
+
+
+class TimeServer:
+    """The NTP server, reached over the virtual network without delay."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self._answer: bytes | None = None
+
+    def ready(self) -> bool:
+        """Answer at once."""
+        return True
+
+    def send(self, data: bytes) -> int:
+        """Take a question; it is lost while the network is."""
+        if self.net.up():
+            utc = self.net.twin.now
+            jump = self.net.fault("ntp_jump")
+            if jump is not None:
+                utc += int(1000 * jump.size)
+            stamp = (((utc // 1000 + _SINCE_1900) % 2**32) << 32) + (
+                ((utc % 1000) << 32) // 1000 + 1
+            )
+            packed = stamp.to_bytes(8, "big")
+            head = bytes((0x24, 2, 6, 0xEC)) + bytes(12)
+            self._answer = head + packed + bytes(data[40:48]) + packed + packed
+        return len(data)
+
+    def recv(self, n: int) -> bytes | None:
+        """Return the answer."""
+        answer, self._answer = self._answer, None
+        return answer
+
+    def close(self) -> None:
+        """Forget the question."""
+        self._answer = None

@@ -1,0 +1,565 @@
+"""The firmware in the loop: many chambers in virtual time over one real broker."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import selectors
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from tilth.core.progress import progress
+from tilth.fleet.simulate.endpoint import Endpoint
+from tilth.fleet.simulate.firmware import firmware_module
+from tilth.fleet.simulate.network import SocketTransport, Transport
+from tilth.fleet.simulate.plan import HOUR_MS
+from tilth.fleet.simulate.twin import RESTART_MS, ChamberTwin, Reset
+from tilth.fleet.simulate.world import FAR, FleetWorld, draw_world
+
+#: Virtual time a device may run on while an answer is on its way, ms: below the 5 s
+#: after which it would send again.
+SLACK_MS = 4_000
+#: Real time to wait for an answer before virtual time goes on without it, s.
+PATIENCE_S = 5.0
+#: Steps of devices between two looks at the sockets.
+_STEPS = 16
+
+Credentials = Callable[[str], Mapping[str, Any]] | Mapping[str, Mapping[str, Any]]
+
+
+@dataclass
+class BootLedger:
+    """What a device knows of one of its boots.
+
+    Attributes
+    ----------
+    generated : int
+        Records given a number: 0 to ``generated - 1``.
+    deleted : int
+        Highest number it has deleted because the server said so; -1: none.
+    dropped : list of (int, int)
+        Ranges it gave up and reported.
+    rows : dict of int to tuple
+        With `keep_records`: number to (tick, values) of each sample.
+    """
+
+    generated: int = 0
+    deleted: int = -1
+    dropped: list[tuple[int, int]] = field(default_factory=list)
+    rows: dict[int, tuple[int, tuple]] = field(default_factory=dict)
+
+
+class Device:
+    """One chamber under way: its twin, its firmware, its ledger.
+
+    Attributes
+    ----------
+    twin : ChamberTwin
+        The hardware.
+    app : object or None
+        The firmware's application; None while the chip is off.
+    boots : dict of str to BootLedger
+        By boot id.
+    resets : list of (int, str)
+        True time and cause of every start.
+    steps : int
+        How often the firmware was woken.
+    clone : bool
+        Whether this is the second device of an address.
+    """
+
+    def __init__(self, twin: ChamberTwin, clone: bool = False) -> None:
+        self.twin = twin
+        self.app: Any = None
+        self.boots: dict[str, BootLedger] = {}
+        self.resets: list[tuple[int, str]] = []
+        self.steps = 0
+        self.clone = clone
+        self.at = twin.starts_at
+        self.version = 0
+        self.cause = "power"
+        self.stopped = False
+
+    def note(self) -> None:
+        """Write down how far the present boot has come."""
+        if self.app is not None:
+            self.boots[self.app.queue.boot].generated = self.app.queue.next
+
+    def pending(self) -> int:
+        """Return how many records wait on the device."""
+        return 0 if self.app is None else self.app.queue.depth()
+
+
+@dataclass(frozen=True)
+class FleetRun:
+    """What a run of firmware in the loop has done.
+
+    Attributes
+    ----------
+    world : FleetWorld
+        What was true, the faults among it.
+    devices : list of Device
+        The chambers, with their ledgers.
+    virtual_ms : int
+        Time simulated.
+    wall_s : float
+        Time it took.
+    waited_s : float
+        Of it, spent waiting for the broker and the server.
+    """
+
+    world: FleetWorld
+    devices: list[Device]
+    virtual_ms: int
+    wall_s: float
+    waited_s: float
+
+    @property
+    def speed(self) -> float:
+        """Device time simulated in one unit of real time, 1."""
+        total = len(self.devices) * self.virtual_ms / 1000.0
+        return total / max(self.wall_s, 1e-9)
+
+    def ledger(self) -> pd.DataFrame:
+        """Return one row per device and boot: what was generated, deleted, dropped.
+
+        Columns ``device``, ``boot``, ``clone``, ``generated``, ``deleted`` (records
+        0 to this number), ``dropped`` (records).
+        """
+        rows = [
+            {
+                "device": device.twin.name,
+                "boot": boot,
+                "clone": device.clone,
+                "generated": known.generated,
+                "deleted": known.deleted,
+                "dropped": sum(last - first + 1 for first, last in known.dropped),
+            }
+            for device in self.devices
+            for boot, known in device.boots.items()
+        ]
+        return pd.DataFrame(rows)
+
+
+class FleetRunner:
+    """Chambers in virtual time; `run_until` moves it on.
+
+    Virtual time stands still while a device waits for an answer that takes longer
+    than `slack_ms` of it, so that no retransmission happens that a real fleet would
+    not make. Use it as a context, or close it.
+
+    Parameters
+    ----------
+    world : FleetWorld
+        From `draw_world` with mode "loop".
+    broker : tuple of (str, int) or Endpoint
+        Host and port of an MQTT broker; or an endpoint in this process.
+    credentials : callable or mapping, optional
+        Device name to settings of the firmware: ``mqtt_user``, ``mqtt_password``,
+        ``command_key`` (hexadecimal) and whatever else is its own.
+    settings : mapping, optional
+        Settings of the measurement that differ from the firmware's defaults, such as
+        ``{"batch_ms": 60_000}``.
+    slack_ms, patience_s
+        See `SLACK_MS` and `PATIENCE_S`.
+    keep_records : bool
+        Keep every sample that was generated in the ledgers, for comparison.
+
+    Attributes
+    ----------
+    devices : list of Device
+        The chambers; clones follow behind.
+    now : int
+        Virtual time, UTC ms.
+    waited_s : float
+        Real time spent waiting for answers.
+    """
+
+    def __init__(
+        self,
+        world: FleetWorld,
+        broker: tuple[str, int] | Endpoint,
+        credentials: Credentials | None = None,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        slack_ms: int = SLACK_MS,
+        patience_s: float = PATIENCE_S,
+        keep_records: bool = False,
+    ) -> None:
+        self.world, self.broker = world, broker
+        self.slack_ms, self.patience_s = slack_ms, patience_s
+        self.keep_records = keep_records
+        self.now = world.start
+        self.waited_s = 0.0
+        self._settings = dict(settings or {})
+        self._selector = selectors.DefaultSelector()
+        self._app = firmware_module("app").App
+        self._heap: list[tuple[int, int, int]] = []
+        self._count = 0
+        self.devices: list[Device] = []
+        for number in range(len(world.fleet.names)):
+            twin = ChamberTwin(world, number, self._dial_for(number))
+            self._prepare(twin, credentials)
+            self._add(Device(twin))
+        self._clones = [e for e in world.episodes if e.kind == "cloned"]
+
+    def __enter__(self) -> FleetRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def clock(self) -> int:
+        """Return the virtual time, UTC ms: the clock for a server."""
+        return self.now
+
+    def run_until(self, t: int) -> None:
+        """Run to a virtual time, UTC ms."""
+        heap = self._heap
+        while True:
+            at, number, version = heap[0]
+            device = self.devices[number]
+            if version != device.version:
+                heapq.heappop(heap)
+                continue
+            if at >= t:
+                break
+            since = device.twin.net.waiting.since()
+            if since is not None and at - since > self.slack_ms:
+                self._wait_for(device, at)
+                if device.version != version:
+                    continue
+            heapq.heappop(heap)
+            if at > self.now:
+                self.now = at
+                if self._clones:
+                    self._handle_clones()
+            self._step(device)
+            self._count += 1
+            if self._count >= _STEPS:
+                self._poll(0.0)
+        self.now = max(self.now, t)
+
+    def settle(self, seconds: float = 5.0) -> bool:
+        """Wait in real time, virtual time standing, until all answers are here.
+
+        Returns
+        -------
+        bool
+            Whether they are.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            self._poll(0.005)
+            if all(d.twin.net.waiting.since() is None for d in self.devices):
+                return True
+            if time.monotonic() > deadline:
+                return False
+
+    def drain(self, limit_ms: int = 2 * HOUR_MS) -> bool:
+        """Run on until the devices hold no more than what is newest.
+
+        Returns
+        -------
+        bool
+            Whether they do, after at most `limit_ms` of virtual time.
+        """
+        end = self.now + limit_ms
+        while self.now < end:
+            self.run_until(min(self.now + 60_000, end))
+            self.settle()
+            if all(d.pending() <= 25 for d in self.devices if not d.stopped):
+                return True
+        return False
+
+    def power_cut(self, number: int) -> None:
+        """Take a device's power away for a moment."""
+        device = self.devices[number]
+        device.twin.now = max(device.twin.now, self.now)
+        self._went_off(device, "power")
+
+    def switch_off(self, number: int) -> None:
+        """Take a device's power away for good."""
+        device = self.devices[number]
+        self._went_off(device, "power")
+        device.stopped = True
+        device.version += 1
+        heapq.heappush(self._heap, (FAR, number, device.version))
+
+    def close(self) -> None:
+        """Break all connections."""
+        for device in self.devices:
+            device.note()
+            device.twin.net.drop()
+        self._selector.close()
+
+    # --- devices
+
+    def _prepare(self, twin: ChamberTwin, credentials: Credentials | None) -> None:
+        """Write what a device has when it leaves the workshop into its flash."""
+        keep, known = firmware_module("keep"), firmware_module("settings")
+        host, port = self.broker if isinstance(self.broker, tuple) else ("endpoint", 0)
+        own: dict[str, Any] = {
+            "mqtt_host": host,
+            "mqtt_port": port,
+            "mqtt_tls": False,
+            "ntp_host": "ntp",
+        }
+        if credentials is not None:
+            own |= (
+                credentials(twin.name)
+                if callable(credentials)
+                else credentials[twin.name]
+            )
+        twin.fs.put(known.SECRET, json.dumps(own).encode())
+        twin.fs.put("/state/.folder", b"")
+        twin.fs.remove("/state/.folder")
+        if self._settings:
+            changed = known.change(known.defaults(), self._settings)
+            known.save(twin.fs, changed)
+        keep.save(twin.fs, firmware_module("label").PATH, twin.location)
+
+    def _add(self, device: Device) -> None:
+        self.devices.append(device)
+        heapq.heappush(self._heap, (device.at, len(self.devices) - 1, device.version))
+
+    def _plan(self, device: Device, at: int) -> None:
+        """Wake a device next at this true time."""
+        device.at = at
+        device.version += 1
+        number = self.devices.index(device) if device.clone else device.twin.device
+        heapq.heappush(self._heap, (at, number, device.version))
+
+    def _step(self, device: Device) -> None:
+        """Wake a device at the present time, and again while something is there."""
+        twin = device.twin
+        twin.now = now = max(self.now, twin.now)
+        try:
+            twin.look()
+            if twin.reset_at <= now and device.app is not None:
+                raise Reset("brownout")
+            if device.app is None:
+                self._start(device)
+            app = device.app
+            while True:
+                device.steps += 1
+                tick = twin.ticks_ms()
+                wake = app.step(tick)
+                conn = twin.net.conn
+                if conn is None or not conn.transport.readable:
+                    break
+        except Reset as reset:
+            self._went_off(device, reset.cause)
+            return
+        at = max(twin.true_of(max(wake, tick + 1)), now + 1)
+        self._plan(device, min(at, twin.reset_at, twin.edge))
+
+    def _start(self, device: Device) -> None:
+        """Start the chip: the firmware begins."""
+        twin = device.twin
+        twin.boot(device.cause)
+        device.resets.append((twin.now, device.cause))
+        device.app = app = self._app(twin)
+        known = device.boots.setdefault(app.queue.boot, BootLedger())
+        self._watch(device, app.queue, known)
+
+    def _watch(self, device: Device, queue: Any, known: BootLedger) -> None:
+        """Note what the queue generates, deletes and gives up."""
+        delete, lose, keep = queue.ack, queue._notice, queue.append_sample
+        boots = device.boots
+
+        def ack(boot, seq):
+            outcome = delete(boot, seq)
+            if outcome == "progress":
+                ledger = boots.setdefault(boot, BootLedger())
+                ledger.deleted = max(ledger.deleted, seq)
+            return outcome
+
+        def notice(boot, first, last, reason):
+            boots.setdefault(boot, BootLedger()).dropped.append((first, last))
+            lose(boot, first, last, reason)
+
+        def append_sample(row, tick, loc):
+            seq = keep(row, tick, loc)
+            known.rows[seq] = (tick, row)
+            return seq
+
+        queue.ack, queue._notice = ack, notice
+        if self.keep_records:
+            queue.append_sample = append_sample
+
+    def _went_off(self, device: Device, cause: str) -> None:
+        """Take note that a chip has stopped; it starts again."""
+        device.note()
+        device.app = None
+        device.cause = cause
+        device.twin.net.drop()
+        device.twin.reset_at = FAR
+        self._plan(device, device.twin.now + RESTART_MS)
+
+    def _handle_clones(self) -> None:
+        """Let the second devices of an address appear and vanish."""
+        for episode in list(self._clones):
+            if self.now < episode.t_from:
+                continue
+            self._clones.remove(episode)
+            original = self.devices[episode.device]
+            number = len(self.devices)
+            twin = original.twin.clone(self._dial_for(number))
+            twin.starts_at = self.now + RESTART_MS
+            clone = Device(twin, clone=True)
+            clone.at = twin.starts_at
+            self._add(clone)
+
+    # --- connections
+
+    def _dial_for(self, number: int) -> Callable[[str, int], Transport]:
+        """Return what makes the connections of one device."""
+        broker = self.broker
+        if isinstance(broker, Endpoint):
+            return broker.dial
+
+        def dial(host: str, port: int) -> Transport:
+            transport = SocketTransport(host, port)
+            both = selectors.EVENT_READ | selectors.EVENT_WRITE
+            self._selector.register(transport.socket, both, (number, transport))
+            transport.on_close = lambda: self._forget(transport)
+            return transport
+
+        return dial
+
+    def _forget(self, transport: SocketTransport) -> None:
+        self._selector.unregister(transport.socket)
+
+    def _poll(self, seconds: float) -> bool:
+        """Wake the devices for which something has come; True if there was one."""
+        self._count = 0
+        if not self._selector.get_map():
+            return False
+        ready = self._selector.select(seconds)
+        for key, events in ready:
+            transport = key.data[1]
+            if events & selectors.EVENT_WRITE:
+                # Connected, or refused: from now on only what comes in matters.
+                self._selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
+            if events & selectors.EVENT_READ:
+                transport.readable = True
+        for key, _ in ready:
+            device = self.devices[key.data[0]]
+            conn = device.twin.net.conn
+            if conn is not None and conn.transport is key.data[1]:
+                self._step(device)
+        return bool(ready)
+
+    def _wait_for(self, device: Device, at: int) -> None:
+        """Wait in real time until a device may go on to a virtual time."""
+        begun = time.monotonic()
+        waiting = device.twin.net.waiting
+        while True:
+            since = waiting.since()
+            if since is None or at - since <= self.slack_ms:
+                break
+            if time.monotonic() - begun > self.patience_s:
+                waiting.give_up()
+                break
+            version = device.version
+            self._poll(0.002)
+            if device.version != version:
+                break
+        self.waited_s += time.monotonic() - begun
+
+
+def run_fleet(
+    devices: int = 10,
+    days: float = 2.0,
+    faults: Any = None,
+    *,
+    broker: tuple[str, int] | Endpoint,
+    credentials: Credentials | None = None,
+    settings: Mapping[str, Any] | None = None,
+    start: str | int = "2026-07-06",
+    seed: int = 0,
+    on_hour: Callable[[FleetRunner], None] | None = None,
+    on_start: Callable[[FleetRunner], None] | None = None,
+    slack_ms: int = SLACK_MS,
+    patience_s: float = PATIENCE_S,
+    keep_records: bool = False,
+    **world_settings: Any,
+) -> FleetRun:
+    """Run the chambers' own firmware in virtual time over a real broker.
+
+    Every byte is the firmware's: its cycle, its queue in flash, its MQTT client. Only
+    the hardware is simulated, with the same physics and faults as in
+    `simulate_fleet_records`, which is a thousand times faster where the firmware
+    itself is not the question.
+
+    Parameters
+    ----------
+    devices : int
+        Number of chambers.
+    days : float
+        Virtual time.
+    faults : FaultPlan, mapping, path or str, optional
+        What fails; see `read_plan`. Nothing by default.
+    broker : tuple of (str, int) or Endpoint
+        Host and port of an MQTT broker with a server behind it that acknowledges;
+        or an `Endpoint` in this process.
+    credentials : callable or mapping, optional
+        Device name to its secrets; see `FleetRunner`.
+    settings : mapping, optional
+        Settings of the measurement that differ from the defaults.
+    start : str or int
+        Begin, UTC; not before 2026, when the firmware was made: it takes earlier
+        dates for errors.
+    seed : int
+        Same seed, same world.
+    on_start, on_hour : callable, optional
+        Called with the runner before the first step, and after every virtual hour;
+        a server takes its clock from ``runner.clock``.
+    slack_ms, patience_s, keep_records
+        See `FleetRunner`.
+    **world_settings
+        Further settings of `draw_world`, such as ``garden`` or ``sensor``.
+
+    Returns
+    -------
+    FleetRun
+        Ledgers, truth and speed.
+
+    Examples
+    --------
+    >>> run = run_fleet(1, 0.02, broker=Endpoint(), seed=1)
+    >>> int(run.ledger().generated.iloc[0]) > 570
+    True
+    """
+    world = draw_world(
+        devices, days, faults, mode="loop", start=start, seed=seed, **world_settings
+    )
+    begun = time.perf_counter()
+    with FleetRunner(
+        world,
+        broker,
+        credentials,
+        settings,
+        slack_ms=slack_ms,
+        patience_s=patience_s,
+        keep_records=keep_records,
+    ) as runner:
+        if on_start is not None:
+            on_start(runner)
+        hours = range(world.start, world.end, HOUR_MS)
+        with progress("running the firmware, virtual hours", len(hours)) as work:
+            for hour in hours:
+                runner.run_until(min(hour + HOUR_MS, world.end))
+                if on_hour is not None:
+                    on_hour(runner)
+                work.advance()
+        runner.settle()
+    wall = time.perf_counter() - begun
+    return FleetRun(
+        world, runner.devices, world.end - world.start, wall, runner.waited_s
+    )
