@@ -1,5 +1,6 @@
 """Batches, messages and a naive model of a store, for tests of protocol and journal."""
 
+from tilth.fleet.channels import CHANNEL_NAMES
 from tilth.fleet.journal import Message
 from tilth.fleet.protocol import (
     Batch,
@@ -50,3 +51,66 @@ def message(seq=0, n=5, *, device=DEVICE, recv=None, start=NOW, **values):
 def hello(status, *, device=DEVICE, recv=NOW, retained=False):
     """The message of a status."""
     return Message(topic_of(device, "s"), encode_status(status), recv, retained)
+
+
+def rows(journal, sql, *values):
+    reader = journal.reader()
+    try:
+        return reader.execute(sql, values).fetchall()
+    finally:
+        reader.close()
+
+
+def one(journal, sql, *values):
+    found = rows(journal, sql, *values)
+    assert len(found) == 1
+    return found[0][0] if len(found[0]) == 1 else found[0]
+
+
+def notices(journal):
+    return [what for (what,) in rows(journal, "SELECT what FROM notices ORDER BY id")]
+
+
+def check(journal):
+    """Raise unless ranges, spans, counters and rollups all say what the rows say."""
+    stored = one(
+        journal, "SELECT (SELECT count(*) FROM samples) + (SELECT count(*) FROM events)"
+    )
+    settled = one(journal, "SELECT ifnull(sum(last - first + 1), 0) FROM ranges")
+    stones = one(journal, "SELECT ifnull(sum(last - first + 1), 0) FROM tombstones")
+    assert stored == settled - stones
+    untimed = one(journal, "SELECT ifnull(sum(untimed), 0) FROM boots")
+    assert stored == untimed + one(journal, "SELECT ifnull(sum(n), 0) FROM spans")
+    assert stored == untimed + one(
+        journal, "SELECT ifnull(sum(received), 0) FROM counters"
+    )
+    records = (
+        "(SELECT boot, seq, t FROM samples WHERE t IS NOT NULL "
+        "UNION ALL SELECT boot, seq, t FROM events WHERE t IS NOT NULL)"
+    )
+    assert rows(
+        journal, "SELECT boot, hour, n, seq_first, seq_last, t_first, t_last FROM spans"
+    ) == rows(
+        journal,
+        "SELECT boot, t / 3600000 AS hour, count(*), min(seq), max(seq), "
+        f"min(t), max(t) FROM {records} GROUP BY boot, hour ORDER BY boot, hour",
+    )
+    wanted, made = [], []
+    for name in CHANNEL_NAMES:
+        value = name
+        if name in ("co2", "st", "rh"):
+            value = f"CASE WHEN flags & 14 = 0 THEN {name} END"
+        made.append(
+            f"count({value}), ifnull(sum({value}), 0), min({value}), max({value})"
+        )
+        wanted.append(f"{name}_n, {name}_sum, {name}_min, {name}_max")
+    assert rows(
+        journal,
+        f"SELECT device, hour, boot, loc, n, {', '.join(wanted)} FROM rollups "
+        "ORDER BY device, hour, boot, loc",
+    ) == rows(
+        journal,
+        "SELECT b.device, t / 3600000 AS hour, s.boot, loc, count(*), "
+        f"{', '.join(made)} FROM samples s JOIN boots b ON b.id = s.boot WHERE t IS NOT NULL "
+        "GROUP BY b.device, hour, s.boot, loc ORDER BY b.device, hour, s.boot, loc",
+    )
