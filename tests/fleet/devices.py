@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 import zlib
 from collections import deque
 from pathlib import Path
@@ -17,7 +18,6 @@ from pathlib import Path
 #: Every such record is an event, the others are samples.
 EVENT_EVERY = 40
 PERIOD_MS = 3000
-START_UTC = 1_753_000_000_000
 
 
 def salt_of(device: str, boot: str) -> int:
@@ -41,10 +41,13 @@ def sample_of(salt: int, seq: int) -> tuple[int, ...]:
     )
 
 
-def event_of(salt: int, seq: int) -> tuple[str, dict]:
+def event_of(salt: int, seq: int, utc0: int) -> tuple[str, dict]:
     """Return kind and body of a record that is an event."""
     if seq == 0:
         return "boot", {"reason": "power", "fw": "1.0.0", "slot": "a", "hw": "core2"}
+    if seq % 400 == EVENT_EVERY:
+        tick = seq * PERIOD_MS
+        return "sync", {"tick": tick, "utc": utc0 + tick, "src": "ntp", "rtt": 12}
     h = (seq * 0x85EBCA6B + salt) & 0xFFFFFFFF
     return "state", {"to": "closed", "cycle": h % 100_000, "why": "swept"}
 
@@ -66,7 +69,7 @@ def batch_of(
             row = (i, i * PERIOD_MS, *sample_of(salt, number))
             samples.append(f"[{','.join(map(str, row))}]")
         else:
-            kind, body = event_of(salt, number)
+            kind, body = event_of(salt, number, utc0)
             text = json.dumps(body, separators=(",", ":"))
             events.append(f'[{i},{i * PERIOD_MS},"{kind}",{text}]')
     opened = (
@@ -160,10 +163,15 @@ class Device:
             self._log = None
 
     def power_on(self, utc0: int | None = None) -> Boot:
-        """Boot: a new boot id, numbers from 0; what earlier boots hold stays."""
+        """Boot: a new boot id, numbers from 0; what earlier boots hold stays.
+
+        Its time goes faster than the real one, and begins an hour ago.
+        """
         if utc0 is None:
             last = self.current
-            utc0 = last.utc0 + last.next * PERIOD_MS + 60_000 if last else START_UTC
+            utc0 = time.time_ns() // 1_000_000 - 3_600_000
+            if last is not None:
+                utc0 = max(utc0, last.utc0 + last.next * PERIOD_MS + 60_000)
         name = f"{len(self.boots) + 1:x}-{self._random.getrandbits(32):08x}"
         self.current = self.boots[name] = Boot(name, utc0)
         self._note("b", name, utc0)

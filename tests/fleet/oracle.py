@@ -115,7 +115,9 @@ def _verify_boot(connection, key: int, device: str, boot, clean: bool) -> int:
     assert wrong.size == 0, f"{what}: {table[wrong[:2]]} is not {wanted[wrong[:2]]}"
     salt = salt_of(device, boot.name)
     for seq, t, tick, kind, body in events:
-        assert (kind, json.loads(body)) == event_of(salt, seq), f"{what}: event {seq}"
+        assert (kind, json.loads(body)) == event_of(salt, seq, boot.utc0), (
+            f"{what}: event {seq}"
+        )
         assert tick == seq * PERIOD_MS, f"{what}: tick of event {seq}"
         assert t == boot.utc0 + tick, f"{what}: time of event {seq}"
         assert seq % EVENT_EVERY == 0, f"{what}: {seq} is no event"

@@ -91,21 +91,20 @@ class Radio:
             keepalive=self.keepalive,
             will=(self._s, device.farewell(), 1, True),
         )
+        # Before it connects: an answer may come before we hear that it has.
+        self.client = Client(
+            hello,
+            self._message,
+            self._opened,
+            self._published,
+            self._subscribed,
+            self._closed,
+        )
         try:
             host, port = self.address()
             async with asyncio.timeout(5):
-                _, self.client = await asyncio.get_running_loop().create_connection(
-                    lambda: Client(
-                        hello,
-                        self._message,
-                        self._opened,
-                        self._published,
-                        self._subscribed,
-                        self._closed,
-                    ),
-                    host,
-                    port,
-                    ssl=self.tls,
+                await asyncio.get_running_loop().create_connection(
+                    lambda client=self.client: client, host, port, ssl=self.tls
                 )
         except (OSError, TimeoutError):
             self._closed(None)
@@ -172,7 +171,7 @@ class Radio:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._dialling
         client, self.ready = self.client, False
-        if client is not None:
+        if client is not None and client.transport is not None:
             client.send(DISCONNECT)
             client.transport.close()
             while self.client is not None:

@@ -368,6 +368,8 @@ class FleetBroker(Broker):
             # While the journal cannot take more, this client is not read: TCP holds
             # it back, and memory stays bounded.
             while self.take(topic, data, False) is False:
+                if self._ending:
+                    return
                 await asyncio.sleep(0.02)
         self.dispatch(topic, data, qos)
 

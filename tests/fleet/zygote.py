@@ -1,0 +1,237 @@
+"""Servers to be killed: forked from a process that has imported everything already.
+
+As a program this file is the zygote: it reads one line of JSON per server, forks it,
+and answers with its process number; the server itself writes a line when devices can
+connect. As a module it gives `Zygote`, which a test holds.
+
+A server is broker, ingest and journal in one process, as ``tilth serve`` runs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+class Zygote:
+    """Starts servers in a few milliseconds each.
+
+    Parameters
+    ----------
+    environment : dict, optional
+        Added to the environment of the zygote and so of its servers.
+    """
+
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "error", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+        )
+        self._buffer = b""
+        assert self._line() == {"zygote": True}
+
+    def _line(self, timeout: float = 30.0) -> dict:
+        out = self._process.stdout
+        end = time.monotonic() + timeout
+        while b"\n" not in self._buffer:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([out], [], [], left)[0]:
+                raise TimeoutError("the zygote does not answer")
+            data = os.read(out.fileno(), 65536)
+            if not data:
+                raise RuntimeError("the zygote has died")
+            self._buffer += data
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        return json.loads(line)
+
+    def spawn(self, folder: Path, port: int, **options) -> int:
+        """Fork a server; return its process number at once.
+
+        Options
+        -------
+        remote : [port]
+            Use the broker on this port of this machine instead of the embedded one.
+        die : str
+            Where it kills itself: ``opening``, ``before_commit``, ``in_commit``,
+            ``after_commit``, ``between_acks``, ``after_acks``.
+        after : int
+            How often it passes there before.
+        """
+        request = {"folder": str(folder), "port": port, **options}
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        answer = self._line()
+        while "pid" not in answer:  # a line of a server killed meanwhile
+            answer = self._line()
+        return answer["pid"]
+
+    def ready(self, pid: int, timeout: float = 30.0) -> None:
+        """Wait until a server takes connections."""
+        while self._line(timeout).get("ready") != pid:
+            pass
+
+    def kill(self, pid: int, number: int = signal.SIGKILL) -> None:
+        """Send a server a signal; it may have killed itself before."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    def wait(self, pid: int, timeout: float = 10.0) -> None:
+        """Wait until a server has ended."""
+        end = time.monotonic() + timeout
+        while is_alive(pid):
+            if time.monotonic() > end:
+                raise TimeoutError(f"server {pid} does not end")
+            time.sleep(0.0005)
+
+    def close(self) -> None:
+        """End the zygote."""
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+    def __enter__(self) -> Zygote:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs (one that has ended but is not reaped does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class LetIn:
+    """Lets every device in whose password is "pw"."""
+
+    def log_in(self, user, password):
+        """Return who it is."""
+        from tilth.fleet.broker_rules import Principal
+
+        return Principal(user, "device") if password == "pw" else None
+
+    def log_in_certified(self, name):
+        """Certificates are not used."""
+
+    def stamps(self):
+        """Return a table in which everybody is."""
+        return _Everybody()
+
+
+class _Everybody(dict):
+    def get(self, key, default=None):
+        return "1"
+
+
+def main() -> None:
+    """Fork a server for every line; reap those that ended."""
+    import sqlite3  # noqa: F401
+
+    import tilth.fleet.broker
+    import tilth.fleet.ingest
+    import tilth.fleet.journal
+    import tilth.fleet.mqtt  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _say(zygote=True)
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid:
+            _say(pid=pid)
+            continue
+        try:
+            serve(**request)
+        finally:
+            os._exit(0)
+
+
+def _say(**line) -> None:
+    os.write(1, json.dumps(line).encode() + b"\n")
+
+
+def serve(
+    folder: str, port: int, remote: int | None = None, die: str = "", after: int = 0
+) -> None:
+    """Run a server until SIGTERM (or worse)."""
+    from tilth.fleet.broker import BrokerSettings, EmbeddedBroker
+    from tilth.fleet.ingest import Ingest
+    from tilth.fleet.journal import Journal
+    from tilth.fleet.mqtt import MqttLink
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    stop = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(stop[1], b"x"))
+    left = after
+
+    def pass_by(place: str) -> None:
+        nonlocal left
+        if place == die:
+            if left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(10)
+            left -= 1
+
+    random.seed()
+    pass_by("opening")
+    journal = _wait_for_lock(lambda: Journal(Path(folder) / "journal.sqlite"))
+    commit = journal.commit
+
+    def guarded(messages):
+        pass_by("before_commit")
+        acks = commit(messages)
+        pass_by("after_commit")
+        return acks
+
+    journal.commit = guarded
+    link = broker = None
+
+    def publish(topic: str, payload: bytes) -> None:
+        (link or broker).publish(topic, payload)
+        pass_by("between_acks")
+
+    if remote is None:
+        ingest = Ingest(journal, publish, group_ms=5)
+        settings = BrokerSettings(port=port)
+        broker = EmbeddedBroker(settings, LetIn(), ingest.put)
+        broker.start()
+    else:
+        ingest = Ingest(journal, publish, group_ms=5, settled=lambda t: link.settle(t))
+        link = MqttLink(ingest.put, "127.0.0.1", remote, user="tilth", password="pw")
+        link.start()
+        while not link.connected:
+            time.sleep(0.002)
+    _say(ready=os.getpid())
+    os.read(stop[0], 1)
+    ingest.close()
+    (link.close if link else broker.stop)()
+    journal.close()
+
+
+def _wait_for_lock(make):
+    """Open the journal; the one who was killed may hold it for another moment."""
+    from tilth.fleet.journal import JournalError
+
+    for _ in range(200):
+        try:
+            return make()
+        except JournalError:
+            time.sleep(0.005)
+    return make()
+
+
+if __name__ == "__main__":
+    main()
