@@ -67,7 +67,7 @@ class FakeFlash:
         front = folder if folder == "/" else folder + "/"
         names = {
             path[len(front) :].split("/")[0]
-            for path in (*self.live, *self.folders)
+            for path in list(self.live) + list(self.folders)
             if path.startswith(front) and path != folder
         }
         return sorted(names - {""})

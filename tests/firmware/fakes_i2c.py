@@ -374,7 +374,8 @@ class FakeQmp6988:
         k = {
             name: a + s * self.raw[name] / 32767 for name, (a, s) in _QMP_SCALES.items()
         }
-        return {**k, "a0": self.raw["a0"] / 16, "b00": self.raw["b00"] / 16}
+        k["a0"], k["b00"] = self.raw["a0"] / 16, self.raw["b00"] / 16
+        return k
 
     def power_up(self):
         """Sleep mode."""
