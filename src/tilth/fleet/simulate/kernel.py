@@ -27,8 +27,9 @@ _FAR = 1 << 62
 _BOOT, _IDLE, _EXERCISE = STATES["boot"], STATES["idle"], STATES["exercise"]
 _CLOSING, _CLOSED, _EXTENDED = STATES["closing"], STATES["closed"], STATES["extended"]
 _OPENING, _FLUSH, _AMBIENT = STATES["opening"], STATES["flush"], STATES["ambient"]
-_BOOT_EVENT, _SYNC, _STATE, _CYCLE, _LOC = (
-    EVENT_KINDS.index(kind) for kind in ("boot", "sync", "state", "cycle", "loc")
+_BOOT_EVENT, _SYNC, _STATE, _CYCLE, _LOC, _SENSOR = (
+    EVENT_KINDS.index(kind)
+    for kind in ("boot", "sync", "state", "cycle", "loc", "sensor")
 )
 _NORMAL, _ENOUGH, _LONGEST = (WHYS.index(w) for w in ("normal", "enough", "longest"))
 _SLOT, _SWEPT, _SHUT, _LITTLE, _OPENED, _FLUSHED, _LABELLED, _PLANNED = (
@@ -38,7 +39,8 @@ _SLOT, _SWEPT, _SHUT, _LITTLE, _OPENED, _FLUSHED, _LABELLED, _PLANNED = (
     )
 )  # fmt: skip
 _SOFT, _BROWNOUT = WHYS.index("soft"), WHYS.index("brownout")
-_PENDING = STATES["reboot_pending"]
+_WEAK = WHYS.index("weak")
+_PENDING, _FAULT = STATES["reboot_pending"], STATES["fault"]
 _CRC, _MISSING, _WARMUP = FLAGS["co2_crc"], FLAGS["co2_missing"], FLAGS["warmup"]
 _NO_PRESSURE, _NO_LIGHT = FLAGS["pressure_error"], FLAGS["light_error"]
 _MOVING, _LOW, _FAN = FLAGS["lid_moving"], FLAGS["low_supply"], FLAGS["fan_on"]
@@ -95,6 +97,7 @@ def run_day(
         until = _FAR if s.until == _FAR else _true_time(s, s.until)
         beat_at = np.int64(s.beat)
         t = min(min(sample_at, beat_at), min(until, min(change, s.restart_at)))
+        t = min(t, s.sync_at)
         if t >= end:
             advance(s, d, m, end)
             break
@@ -106,6 +109,10 @@ def run_day(
             n_event, n_cycle, reset = _next_phase(
                 s, m, tm, events, n_event, cycles, n_cycle, pending
             )
+        elif t == s.sync_at:
+            n_event = _emit(events, n_event, s, _SYNC, -1, s.t, 0, 0)
+            # Hourly from then on, within a twentieth more or less.
+            s.sync_at = s.t + tm.resync - tm.resync // 20 + s.t % (tm.resync // 10)
         elif t == beat_at:
             beat(s, d, m, beats[0, n_beat], beats[1, n_beat])
             n_beat += 1
@@ -116,6 +123,8 @@ def run_day(
             if s.phase == _CLOSED or s.phase == _EXTENDED:
                 n_event = _decide(s, m, tm, tick, events, n_event, pending)
             elif s.phase == _AMBIENT or s.phase == _IDLE:
+                if s.mbar == 0:
+                    n_event = _compensate(s, events, n_event)
                 n_event = _begin(s, m, tm, tick, events, n_event)
         if reset:
             n_event, n_cycle, n_boot = _restart(
@@ -154,7 +163,7 @@ def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
     if s.phase == _EXERCISE:
         move(s, m, 1)
         # Closed at a sampling time: the first sample is that of closing.
-        shut = due + tm.leg + (tm.first - due - tm.leg) % tm.sample
+        shut = due + tm.leg + (s.grid - due - tm.leg) % tm.sample
         n_event = _enter(s, _CLOSING, shut, events, n_event, _SWEPT)
     elif s.phase == _CLOSING:
         s.first_reading = NULL
@@ -162,17 +171,35 @@ def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
         _begin_truth(s, m, pending)
     elif s.phase == _OPENING:
         n_event = _enter(s, _FLUSH, due + tm.flush, events, n_event, _OPENED)
+    elif s.phase == _FAULT:
+        n_event = _enter(s, _IDLE, _FAR, events, n_event, _LABELLED)
     elif s.phase == _FLUSH:
+        s.weak = 0
         p = pending[0]
         p.opened = 1 if s.lid == 0 else 0
         p.touched |= m.faults
         cycles[n_cycle] = p
         n_cycle += 1
-        n_event = _enter(s, _AMBIENT, _FAR, events, n_event, _FLUSHED)
-        if due >= s.reboot_at:
-            n_event = _enter(s, _PENDING, _FAR, events, n_event, _PLANNED)
-            return n_event, n_cycle, _SOFT
+        n_event = _compensate(s, events, n_event)
+        # The planned restart comes early in the open time, or in the next one.
+        until = _FAR
+        if s.reboot_at < due + tm.reboot_within:
+            until = max(due, s.reboot_at)
+        n_event = _enter(s, _AMBIENT, until, events, n_event, _FLUSHED)
+    elif s.phase == _AMBIENT:
+        n_event = _enter(s, _PENDING, _FAR, events, n_event, _PLANNED)
+        return n_event, n_cycle, _SOFT
     return n_event, n_cycle, 0
+
+
+@njit(cache=True, nogil=True)
+def _compensate(s, events, n_event):
+    """Tell the CO2 sensor the pressure where it has changed by a hectopascal."""
+    mbar = (s.pressure + 50) // 100
+    if s.pressure != NULL and mbar != s.mbar:
+        s.mbar = mbar
+        n_event = _emit(events, n_event, s, _SENSOR, -1, mbar, 0, 0)
+    return n_event
 
 
 @njit(cache=True, nogil=True)
@@ -183,9 +210,9 @@ def _begin(s, m, tm, tick, events, n_event):
     """
     if s.phase == _AMBIENT and tick - s.since < tm.rest:
         return n_event
-    utc = s.t + s.utc_error + tm.sample // 2
+    utc = s.t + tm.sample // 2
     number = utc // tm.period
-    if utc % tm.period >= tm.late or number == s.last_slot or tick < s.ready:
+    if utc % tm.period >= tm.late or number == s.last_slot:
         return n_event
     s.last_slot = s.cycle = number
     n_event = _enter(s, _EXERCISE, tick + 4 * tm.leg, events, n_event, _SLOT)
@@ -256,19 +283,29 @@ def _restart(
     s.booted = now + tm.restart
     boots[n_boot, 0], boots[n_boot, 1], boots[n_boot, 2] = s.booted, why, s.boot
     s.t_base, s.tick_base = float(s.booted), 0.0
-    s.seq, s.sample, s.warmup, s.sagging = 0, tm.first, 2, 0
+    s.seq, s.warmup, s.sagging, s.mbar = 0, 2, 0, 0
+    # The battery clock shows whole seconds; chambers that know the time sample
+    # together.
+    rtc = s.booted // 1000 * 1000
+    s.grid = s.sample = tm.first + -(rtc + tm.first) % tm.sample
     move(s, m, 0)
     # Times of the first records are those of the new boot.
     s.t = s.booted
     s.cycle, s.last_slot = -1, -1
-    s.ready = tm.ready
     s.reboot_at = tm.reboot + tm.jitter
     s.restart_at = _FAR
     if m.restart > 0:
         s.restart_at = s.booted + np.int64(1000.0 * m.restart)
     n_event = _emit(events, n_event, s, _BOOT_EVENT, -1, 0, 0, why)
-    n_event = _enter(s, _IDLE, _FAR, events, n_event, _LABELLED)
-    n_event = _emit(events, n_event, s, _SYNC, -1, s.booted, 0, 0)
+    s.weak = s.weak + 1 if why == _BROWNOUT else 0
+    if s.weak >= tm.weak:
+        # Brown-outs in a row: the servo gets a rest, twice as long each time.
+        rest = min(tm.weak_rest << min(s.weak - tm.weak, 10), 60 * tm.weak_rest)
+        n_event = _enter(s, _FAULT, rest, events, n_event, _WEAK)
+    else:
+        n_event = _enter(s, _IDLE, _FAR, events, n_event, _LABELLED)
+    n_event = _emit(events, n_event, s, _SYNC, -1, rtc, 1, 0)
+    s.sync_at = s.booted + tm.sync
     s.t = now
     return n_event, n_cycle, n_boot + 1
 
@@ -319,6 +356,8 @@ def _sample(s, d, m, tm, z, u, value, time):
         flags |= _MISSING
     warm, pressure = sense_air(s, d, m, z[2], z[3])
     at, p = np.int64(round(100.0 * warm)), np.int64(round(pressure))
+    if m.sensor != 3:
+        s.pressure = p
     lux = np.int64(sense_light(s, d, m, z[4]) + 0.5)
     if m.eye == 1:
         lux = np.int64(_SATURATED)

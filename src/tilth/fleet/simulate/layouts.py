@@ -61,9 +61,13 @@ TIMING = np.dtype(
         ("late", "i8"),  # latest begin of a cycle
         ("reboot", "i8"),
         ("jitter", "i8"),
+        ("reboot_within", "i8"),  # of the begin of the open time
         ("restart", "i8"),  # from reset to tick 0
         ("first", "i8"),  # tick of the first sample
-        ("ready", "i8"),  # tick of the first cycle, at the earliest
+        ("sync", "i8"),  # from tick 0 to the first answer of the time server
+        ("resync", "i8"),  # to the next
+        ("weak", "i8"),  # brown-outs in a row that give the servo a rest
+        ("weak_rest", "i8"),
         ("low_supply", "i8"),  # mV
     ]
 )
@@ -96,8 +100,11 @@ STATE = np.dtype(
         ("since", "i8"),  # tick
         ("cycle", "i8"),  # -1: none
         ("last_slot", "i8"),
-        ("ready", "i8"),
-        ("utc_error", "i8"),  # ms
+        ("grid", "i8"),  # tick of the first sample
+        ("sync_at", "i8"),  # UTC ms
+        ("weak", "i8"),
+        ("mbar", "i8"),
+        ("pressure", "i8"),  # Pa, as last read
         ("milli", "i8"),  # last reading, 0.001 ppm
         ("first_reading", "i8"),
         ("lid", "i4"),  # 1: shut
@@ -125,11 +132,11 @@ EVENT = np.dtype(
         ("why", "i4"),  # place in WHYS
     ]
 )
-EVENT_KINDS = ("boot", "sync", "state", "cycle", "loc")
+EVENT_KINDS = ("boot", "sync", "state", "cycle", "loc", "sensor")
 WHYS = (
     "", "normal", "enough", "longest", "reboot", "stop", "fault",
     "power", "soft", "brownout", "slot", "swept", "shut", "little", "opened",
-    "flushed", "labelled", "planned",
+    "flushed", "labelled", "planned", "weak",
 )  # fmt: skip
 
 #: The truth about one closing.

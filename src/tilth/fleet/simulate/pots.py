@@ -81,7 +81,8 @@ class Mixing:
     leak_spread: float = 0.4
     flush: float = 10.0
     pulses: float = 60.0
-    still: float = 150.0
+    # With a tenth of the time at full speed the pulses then take 60 s on average.
+    still: float = 135.0
     transmission: float = 0.85
     drift: float = 1.0
     pressure_spread: float = 30.0

@@ -32,10 +32,17 @@ class CycleTiming:
         Open air before the next cycle at least; latest begin of a cycle.
     reboot, jitter : int
         From start to planned restart, and the most a device waits beyond it.
+    reboot_within : int
+        A planned restart comes so early in the open time, or in a later one.
     restart : int
         From reset to tick zero.
-    first, ready : int
-        Tick of the first sample, and of the first cycle at the earliest.
+    first : int
+        Tick of the first sample at the earliest.
+    sync, resync : int
+        From start to the first answer of the time server, and from then to the next.
+    weak, weak_rest : int
+        Brown-outs in a row from which the servo gets a rest, and its length; it
+        doubles with each further one.
     low_supply : int
         mV below which a sample is marked.
     """
@@ -51,9 +58,13 @@ class CycleTiming:
     late: int = 30_000
     reboot: int = 21_600_000
     jitter: int = 600_000
+    reboot_within: int = 60_000
     restart: int = 2_000
-    first: int = 0
-    ready: int = 0
+    first: int = 1_000
+    sync: int = 3_500
+    resync: int = 3_600_000
+    weak: int = 3
+    weak_rest: int = 60_000
     low_supply: int = 4_600
 
     def record(self, device: str) -> np.ndarray:

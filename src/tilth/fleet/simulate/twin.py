@@ -361,7 +361,7 @@ class ChamberTwin:
         )
         self._last = len(self._minutes) - 1
         self._beats, self._noise, self._chance = world.noise(
-            self.device, self._begin, self._end
+            self.device, self._begin // DAY_MS
         )
         self._n_beat, self._n, self._taken = 0, -1, -1
 

@@ -82,22 +82,27 @@ class FleetWorld:
             s[name] = minute["ambient"]
         for name in ("vapour", "damp"):
             s[name] = minute["vapour"]
-        for name in ("held_co2", "held_st", "held_rh", "first_reading", "milli"):
+        for name in (
+            "held_co2",
+            "held_st",
+            "held_rh",
+            "first_reading",
+            "milli",
+            "pressure",
+        ):
             s[name] = NULL
         s["beat"] = self.start + 2000.0 * rng.random()
         s["restart_at"] = self.start + 1 + int(rng.random() * 10_000)
         s["boot"] = int(rng.integers(1, 60))
         s["phase"] = STATES["boot"]
-        s["until"] = s["sample"] = FAR
+        s["until"] = s["sample"] = s["sync_at"] = FAR
         s["rate"] = 1.0
         s["t_base"] = float(self.start)
         s["cycle"] = s["last_slot"] = -1
         return state
 
-    def noise(
-        self, device: int, begin: int, end: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the draws of one device and day.
+    def noise(self, device: int, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the draws of one device and UTC day, however much of it is used.
 
         Returns
         -------
@@ -108,9 +113,9 @@ class FleetWorld:
         chance : numpy.ndarray
             Uniform, (sample,).
         """
-        samples = (end - begin) // 2_000 + 16
-        rows = int((end - begin) / float(self.fleet.devices["beat"][device])) + 16
-        key = [self.seed, 6, device, begin // DAY_MS]
+        samples = DAY_MS // 2_000 + 16
+        rows = int(DAY_MS / float(self.fleet.devices["beat"][device])) + 16
+        key = [self.seed, 6, device, day]
         rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
         return (
             rng.standard_normal((2, rows), np.float32),
@@ -130,7 +135,7 @@ def draw_world(
     faults: Any = None,
     *,
     mode: str,
-    start: str | int = "2023-07-03",
+    start: str | int = "2026-07-06",
     seed: int = 0,
     garden: Garden | None = None,
     soil: Soil | None = None,
