@@ -111,6 +111,7 @@ def check(journal):
     ) == rows(
         journal,
         "SELECT b.device, t / 3600000 AS hour, s.boot, loc, count(*), "
-        f"{', '.join(made)} FROM samples s JOIN boots b ON b.id = s.boot WHERE t IS NOT NULL "
-        "GROUP BY b.device, hour, s.boot, loc ORDER BY b.device, hour, s.boot, loc",
+        f"{', '.join(made)} FROM samples s JOIN boots b ON b.id = s.boot "
+        "WHERE t IS NOT NULL GROUP BY b.device, hour, s.boot, loc "
+        "ORDER BY b.device, hour, s.boot, loc",
     )

@@ -200,7 +200,12 @@ class Journal:
         Gives times to records whose boot has a clock at last, gives up what devices
         no longer hold, and keeps the log and the notices short.
         """
-        now = self._clock()
+        try:
+            return self._tend(self._clock())
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def _tend(self, now: int) -> list[Ack]:
         acks: list[Ack] = []
         gaps = list(self._memory.gaps)
         if gaps:
@@ -219,30 +224,27 @@ class Journal:
         """Give times to some of the records that wait for one."""
         with self._lock:
             self._require()
-            waiting = [
-                boot
-                for boot in self._boots
-                if boot.retime is not None
-                or (boot.untimed and now - boot.first_recv > HOLD_MS)
-            ]
-            if not waiting:
-                return
+            waiting = {boot.id: boot for boot in self._boots if boot.retime is not None}
+            for boot in self._boots.untimed(64):
+                if now - boot.first_recv > HOLD_MS or boot.clock.known:
+                    waiting[boot.id] = boot
+            chosen = list(waiting.values())[:8]
 
             def work(connection: sqlite3.Connection) -> list[Retimed]:
                 changed: list[Retimed] = []
-                for boot in waiting[:4]:
-                    if not boot.clock.known and boot.clock.settle():
+                for boot in chosen:
+                    if boot.retime is None and boot.clock.settle():
                         boot.retime = 0
-                    if boot.retime is None or not boot.clock.known:
-                        continue
-                    changed += [
-                        Retimed(boot.device, boot.boot, first, last)
-                        for first, last in retime(connection, boot)
-                    ]
-                self._boots.save(waiting[:4])
+                    if boot.retime is not None and boot.clock.known:
+                        changed += [
+                            Retimed(boot.device, boot.boot, first, last)
+                            for first, last in retime(connection, boot)
+                        ]
+                self._boots.save(chosen)
                 return changed
 
-            self._happenings.extend(self._locked(work))
+            if chosen:
+                self._happenings.extend(self._locked(work))
 
     def notice(self, what: str, body: dict[str, Any]) -> None:
         """Leave a notice about the journal itself."""
@@ -281,11 +283,14 @@ class Journal:
             return
         with self._lock:
             connection = self._require()
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if size > self._wal_limit and self._readers.cut_off():
-                # Now that nobody reads, begin the log anew.
-                connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-                self.notice("reader_cut_off", {"log_bytes": size})
+            try:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if size > self._wal_limit and self._readers.cut_off():
+                    # Now that nobody reads, begin the log anew.
+                    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                    self.notice("reader_cut_off", {"log_bytes": size})
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of the file and of its log."""
@@ -308,7 +313,7 @@ class Journal:
             self.tally.add(group.tally)
             self._happenings.extend(group.happenings)
             self._boots.trim()
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(StorageError):  # what is in the log is on disk
             self.checkpoint()
         return acks
 

@@ -144,17 +144,17 @@ class Boots:
         ).fetchall()
         return [self.get(device, boot, 0) for (boot,) in rows]
 
+    def untimed(self, most: int) -> list[Boot]:
+        """Return boots that have records without a time, those waiting longest."""
+        rows = self._connection.execute(
+            "SELECT d.name, b.boot FROM boots b JOIN devices d ON d.id = b.device "
+            "WHERE b.untimed > 0 ORDER BY b.first_recv LIMIT ?",
+            (most,),
+        ).fetchall()
+        return [self.get(device, boot, 0) for device, boot in rows]
+
     def __iter__(self) -> Iterator[Boot]:
         return iter(self._recent.values())
-
-    def by_id(self, id_: int) -> Boot:
-        """Return the boot with a key."""
-        device, boot = self._connection.execute(
-            "SELECT d.name, b.boot FROM boots b JOIN devices d ON d.id = b.device "
-            "WHERE b.id = ?",
-            (id_,),
-        ).fetchone()
-        return self.get(device, boot, 0)
 
     def forget_all(self) -> None:
         """Drop what is in memory, because a transaction was rolled back."""

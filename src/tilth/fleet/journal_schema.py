@@ -73,6 +73,7 @@ CREATE TABLE boots(
   untimed INTEGER NOT NULL DEFAULT 0,
   UNIQUE(device, boot)
 );
+CREATE INDEX boots_untimed ON boots(first_recv) WHERE untimed > 0;
 CREATE TABLE samples(
   boot INTEGER NOT NULL,
   seq INTEGER NOT NULL,
