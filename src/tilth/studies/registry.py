@@ -48,6 +48,12 @@ STUDIES: dict[str, Study] = {
             "Fifty robotic CO2 flux chambers over a season of enhanced weathering",
             "tilth.studies.fluxmeters_2023:run",
         ),
+        Study(
+            "fluxmeter_army",
+            "Chambers with their firmware in the loop: cycle, sensors, faults, "
+            "completeness",
+            "tilth.studies.fluxmeter_army:run",
+        ),
     )
 }
 

@@ -73,3 +73,58 @@ def sensor_spread(
         "two spans, and the article's numbers.",
         "Two rising curves; the article's points at 450, 500 and 1800 ppm.",
     )
+
+
+def arrivals(records: pd.DataFrame, live: pd.Series) -> Figure:
+    """Draw when records arrived that were measured in each half hour."""
+    begin = records["t"].min()
+    slot = (records["t"] - begin) // 1_800_000
+    per = live.groupby(slot).agg(["sum", "size"])
+    hours = per.index.to_numpy() / 2.0
+    live_share = 100 * per["sum"].to_numpy() / per["size"].to_numpy()
+    with style():
+        drawn, ax = figure(height=2.8)
+        ax.fill_between(
+            hours, live_share, 100, step="post", color=COLOURS[1], lw=0,
+            label="later, from the chambers' memory",
+        )  # fmt: skip
+        ax.fill_between(
+            hours, 0, live_share, step="post", color=COLOURS[0], lw=0, label="live"
+        )
+        ax.set_ylim(0, 100)
+        ax.set_xlim(0, hours.max())
+        ax.set_xlabel("hours since the start")
+        ax.set_ylabel("records stored (%)")
+        ax.legend(loc="lower left", framealpha=0.9)
+    return Figure.draw(
+        "arrivals",
+        drawn,
+        "Records of a fleet whose links are down a quarter of the time: what arrived "
+        "within five minutes and what the chambers kept and sent later. Nothing is "
+        "missing above.",
+        "Two areas that add up to one hundred percent in every half hour.",
+    )
+
+
+def live_fluxes(night: pd.DataFrame) -> Figure:
+    """Draw the live fluxes of the night against the true ones."""
+    with style():
+        drawn, ax = figure()
+        top = float(night["true_flux"].quantile(0.995)) * 1.3
+        ax.plot([0, top], [0, top], color="0.4", lw=1, label="one to one")
+        ax.errorbar(
+            night["true_flux"], night["flux"], night["se_total"], fmt=".", ms=3,
+            lw=0.4, color=COLOURS[0], alpha=0.5,
+        )  # fmt: skip
+        ax.set_xlim(0, top)
+        ax.set_ylim(0, top)
+        ax.set_xlabel(f"true {_FLUX}")
+        ax.set_ylabel(f"live {_FLUX}")
+        ax.legend(loc="upper left")
+    return Figure.draw(
+        "live_fluxes",
+        drawn,
+        "Fluxes of the nights as the service computed them, with one standard error, "
+        "against the truth.",
+        "A cloud of points about the one-to-one line.",
+    )
