@@ -95,7 +95,7 @@ def arrivals(records: pd.DataFrame, live: pd.Series) -> Figure:
         ax.set_xlim(0, hours.max())
         ax.set_xlabel("hours since the start")
         ax.set_ylabel("records stored (%)")
-        ax.legend(loc="lower left", framealpha=0.9)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     return Figure.draw(
         "arrivals",
         drawn,
