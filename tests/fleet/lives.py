@@ -60,7 +60,7 @@ class World:
         for device in self.devices:
             device.power_on()
         radios = [
-            Radio(device, "pw", lambda: self.address, qos=qos)
+            Radio(device, "pw", lambda: self.address, qos=qos, backoff=(0.01, 0.1))
             for device in self.devices
         ]
         self.fleet = Fleet(radios, rate)

@@ -178,7 +178,8 @@ def test_rotation_and_revocation_end_a_live_connection(credentials):
 
 def test_no_secret_is_ever_logged(credentials, tmp_path, caplog):
     """Everything that happens around a log-in, at the most talkative level."""
-    caplog.set_level(logging.DEBUG)
+    for name in (None, "amqtt", "transitions"):
+        caplog.set_level(logging.DEBUG, name)
     enrolment = credentials.enrol(ONE)
     reader = credentials.add_user("screen", "reader")
     settings = BrokerSettings(port=0, limits=Limits(watch_s=0.1))

@@ -160,6 +160,11 @@ class EmbeddedBroker:
         if self._thread is not None:
             raise InputError("this broker runs already")
         tls = tls_context(self.settings)
+        for name in ("amqtt", "transitions"):
+            library = logging.getLogger(name)
+            if library.level == logging.NOTSET:
+                # They write several lines for every stranger who knocks.
+                library.setLevel(logging.ERROR)
         ready: Future[int] = Future()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run(ready, tls)),

@@ -237,6 +237,10 @@ class FleetBroker(Broker):
             who, stamp, code = await self._who_connects(connect, writer)
             if who is None:
                 self.counts["refused"] += 1
+                logger.info(
+                    "a log-in of %.40r from %s is refused, code %d",
+                    *(connect.username, remote_address, code),
+                )
                 writer.write(ConnackPacket.build(0, code).to_bytes())
                 await writer.close()
                 raise AMQTTError(f"{remote_address}: CONNECT refused, code {code}")
