@@ -28,8 +28,9 @@ STATE = "/state"
 HEALTH = "/state/health.json"
 DATA = "/data"
 
-# The CO2 sensor answers from one second after its supply.
-FIRST_SAMPLE_MS = 1_000
+# The CO2 sensor answers two seconds after its supply (data sheet), and the lid is open
+# and at rest by then.
+FIRST_SAMPLE_MS = 2_000
 # Starts after brown-outs in a row from which the servo gets a rest, and its length,
 # doubled at each further one.
 WEAK = 3
@@ -236,7 +237,7 @@ class App:
         return {
             "fw": __version__,
             "up_ms": now,
-            "state": NAMES[self.chamber.state],
+            "chamber": NAMES[self.chamber.state],
             "loc": self.label.loc,
             "clock": self.clock.source(),
             "queue": [queued, dropped],

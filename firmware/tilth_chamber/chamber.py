@@ -72,7 +72,7 @@ TABLE = {
     FLUSH: {"flushed": AMBIENT},
     AMBIENT: _RESTING,
     CALIBRATE: {"calibrated": AMBIENT},
-    SERVICE: {"served": AMBIENT, "stop": OPENING},
+    SERVICE: {"served": OPENING, "stop": OPENING},
     FAULT: {"labelled": IDLE, "unlabelled": CONFIG, "reboot": REBOOT, "weak": FAULT},
     REBOOT: {"unsafe": AMBIENT},
 }
@@ -351,7 +351,6 @@ class Chamber:
         elif self.state == EXERCISE:
             self.fire("swept", now)
         else:
-            self.servo.open()
             self.fire("served", now)
 
     def _begin(self, now):

@@ -11,6 +11,8 @@ PATH = "/state/commands.json"
 
 # Ids remembered, so that a command that comes again is not carried out again.
 REMEMBERED = 32
+# A longer result is reported once and not kept in flash.
+REMEMBERED_MEMBERS = 4
 # Commands with a wrong signature that are answered, per hour; more are an attack on
 # the queue.
 ANSWERED = 10
@@ -129,9 +131,9 @@ class Commands:
         if entry is None:
             return
         entry[2] = state
-        entry[3] = body
+        entry[3] = body if len(body) <= REMEMBERED_MEMBERS else {}
         self._save()
-        self._report(entry, {})
+        self._report(entry, body)
 
     def _carry_out(self, command_id, name, args, now):
         if name not in ("report", "identify", "label", "open"):
@@ -164,9 +166,9 @@ class Commands:
         return keep.save(self.hw.fs, PATH, self._book)
 
     def _report(self, entry, more):
-        body = {"id": entry[0], "cmd": entry[1], "state": entry[2]}
-        body.update(entry[3])
+        body = dict(entry[3])
         body.update(more)
+        body.update({"id": entry[0], "cmd": entry[1], "state": entry[2]})
         self.app.emit("result", body)
 
     def _answer_stranger(self, now, kind, body):

@@ -315,7 +315,8 @@ def run(hw, make_app, until_ms, app=None, wdt_ms=8_000, on_step=None, boot_ms=50
     wdt_ms : int
         The watchdog: a longer sleep without feeding raises `Reset("wdt")`.
     on_step : callable, optional
-        Called with the application after each step.
+        Called with the application after each step; true if it did something to it,
+        so that it is to be stepped once more.
 
     Returns
     -------
@@ -329,8 +330,8 @@ def run(hw, make_app, until_ms, app=None, wdt_ms=8_000, on_step=None, boot_ms=50
             while hw.true_ms < until_ms:
                 now = hw.ticks_ms()
                 wake = app.step(now)
-                if on_step is not None:
-                    on_step(app)
+                if on_step is not None and on_step(app):
+                    wake = app.step(now)
                 when = max(hw.true_of(max(wake, now + 1)), hw.true_ms + 1)
                 arrival = hw.net.next_arrival()
                 if arrival is not None:

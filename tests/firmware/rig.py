@@ -111,6 +111,8 @@ class Rig:
         self.changes = {"command_key": KEY.hex(), **(changes or {})}
         self.app = None
         self.checks = []
+        # What is planned wakes the chamber as a message of the network does.
+        self.hw.net.next_arrival = lambda: self.plan[0][0] if self.plan else None
         self._commands = 0
         keep.save(self.hw.fs, "/state/label.json", label)
 
@@ -138,8 +140,11 @@ class Rig:
     def _on_step(self, app):
         for check in self.checks:
             check(app)
+        happened = False
         while self.plan and self.hw.true_ms >= self.plan[0][0]:
             self.plan.pop(0)[1](self)
+            happened = True
+        return happened
 
     # --- looking at the log
 

@@ -183,9 +183,9 @@ def test_flags_tell_a_moving_lid_and_a_running_fan():
 
 
 def test_without_a_clock_cycles_run_all_the_same_under_numbers_of_the_boot():
-    rig = Rig(flux=0.78, clock_known=False).run(61_000 + 3 * 600_000)
+    rig = Rig(flux=0.78, clock_known=False).run(62_000 + 3 * 600_000)
     begun = [t for t, s in rig.states() if s == "exercise"]
-    assert begun == [61_000, 661_000, 1_261_000]
+    assert begun == [62_000, 662_000, 1_262_000]
     assert [c["cycle"] for c in rig.of("cycle")] == [-1, -2, -3]
 
 
@@ -194,8 +194,7 @@ def test_once_the_clock_is_known_cycles_move_to_the_common_times():
     rig.plan = [(900_000, lambda rig: setattr(rig, "clock_known", True))]
     rig.run(FIRST + 3 * 600_000 + 300_000)
     begun = [t for t, s in rig.states() if s == "exercise"]
-    # At the sample next to them.
-    assert begun == [61_000, 661_000, FIRST + 1_199_000, FIRST + 1_799_000]
+    assert begun == [62_000, 662_000, FIRST + 1_200_000, FIRST + 1_800_000]
     assert [c["cycle"] for c in rig.of("cycle")][-1] > 0
 
 
