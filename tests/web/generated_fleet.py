@@ -347,18 +347,6 @@ class GeneratedFleet(ControlPart):
             "UPDATE alarms SET snoozed_until = ? WHERE id = ?", until, alarm
         )
 
-    def add_maintenance(self, scope, start, end, reason, by):
-        self.control.write(
-            "INSERT INTO maintenance(scope, t_from, t_to, reason, entered_by,"
-            " entered_at) VALUES (?, ?, ?, ?, ?, ?)",
-            *(scope, start, end, reason, by, self.clock()),
-        )
-
-    def end_maintenance(self, window, by):
-        self.control.write(
-            "UPDATE maintenance SET cancelled = ? WHERE id = ?", self.clock(), window
-        )
-
     def raise_alarm(self, rule, device, severity, message, age_ms=600_000):
         """Enter an alarm as the engine would."""
         t = self.clock() - age_ms

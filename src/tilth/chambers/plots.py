@@ -77,8 +77,8 @@ def plot_closure(
     c = convert(one[gas], units).to_numpy()
     known = np.isfinite(t) & np.isfinite(c)
     t, c = t[known], c[known]
-    curves = _curves(fit)
-    used = _used(fit, t)
+    curves = curves_of(fit)
+    used = is_fitted(fit, t)
     with style():
         drawn, axes = figure(
             2,
@@ -125,7 +125,7 @@ def plot_closure(
     return drawn
 
 
-def _curves(fit: xr.Dataset) -> dict:
+def curves_of(fit: xr.Dataset) -> dict:
     """Return the fitted curves that exist, as the sensor shows them, in time."""
     amount = float(fit["amount"])
     tau = float(fit.attrs.get("sensor_response", 0.0))
@@ -152,7 +152,7 @@ def _exponential(k, c0, s0, tau, lag):
     return lambda t: c0 + s0 * (-np.expm1(-k * t) / k - lag(t)) / (1.0 - k * tau)
 
 
-def _used(fit: xr.Dataset, t: np.ndarray) -> np.ndarray:
+def is_fitted(fit: xr.Dataset, t: np.ndarray) -> np.ndarray:
     """Return which points were fitted: those within the window."""
     return (t >= float(fit["dead_band"])) & (t <= float(fit["fit_end"]))
 

@@ -95,6 +95,24 @@ class ControlPart:
             for row in rows
         ]
 
+    def add_maintenance(
+        self, scope: str, start: int, end: int, reason: str, by: str
+    ) -> None:
+        """Keep the alarms of a device, a table or all (``*``) quiet for a time."""
+        self.control.write(
+            "INSERT INTO maintenance(scope, t_from, t_to, reason, entered_by,"
+            " entered_at) VALUES (?, ?, ?, ?, ?, ?)",
+            *(scope, start, end, reason, by, self.control.clock()),
+        )
+
+    def end_maintenance(self, window: str, by: str) -> None:
+        """End a maintenance window now."""
+        if not self.control.write(
+            "UPDATE maintenance SET cancelled = ? WHERE id = ? AND cancelled IS NULL",
+            *(self.control.clock(), window),
+        ):
+            raise InputError(f"there is no maintenance {window[:20]!r} to end")
+
     # Commands
 
     def commands(self, limit: int = 200) -> Sequence[Command]:

@@ -1,0 +1,176 @@
+"""The pages over the real service: records go in, fluxes and proofs come out."""
+
+import csv
+import io
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from real_fleet import BOOT, CYCLE_MS, POTS, START, fill
+
+from conftest import HOST, Clock, TestClient, send_login
+from tilth.fleet import accounts
+from tilth.fleet.config import FleetConfig
+from tilth.fleet.service import FleetService
+from tilth.web.app import build_app
+
+HOURS = 3
+NOW = START + HOURS * 3_600_000 + 5_000
+DEVICE = "a4cf12000003"
+
+
+def settle(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fleet") / "data"
+    with FleetService(folder, FleetConfig(mqtt_port=0), Clock(NOW)) as service:
+        fill(service, HOURS)
+        cycles = len(POTS) * HOURS * 3_600_000 // CYCLE_MS
+        settle(lambda: len(service.live.fluxes(0, NOW, usable=True)) == cycles)
+        yield service
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    with TestClient(
+        build_app(service), base_url=HOST, follow_redirects=False
+    ) as client:
+        yield client
+
+
+def test_the_first_page_shows_every_chamber_with_its_last_flux(client):
+    tiles = client.get("/api/fleet").json()["devices"]
+    assert {tile["device"]: tile["loc"] for tile in tiles} == {
+        device: loc for device, (loc, _) in POTS.items()
+    }
+    for tile in tiles:
+        assert tile["online"]
+        assert tile["flux"] == pytest.approx(POTS[tile["device"]][1], abs=0.15)
+        assert 0 < tile["flux_se"] < 0.3
+        assert tile["co2"] == pytest.approx(430, abs=8)
+        assert tile["fw"] == "1.0.0"
+    assert "5.10" in client.get("/").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", f"/devices/{DEVICE}", "/variants?span=24h", "/cycles", "/alarms", "/ledger",
+     f"/ledger?device={DEVICE}", "/placement", "/commands", "/firmware", "/export"],
+)  # fmt: skip
+def test_every_page_is_served(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.text.rstrip().endswith("</html>")
+
+
+def test_a_trace_holds_what_was_measured(client):
+    answer = client.get(
+        f"/api/devices/{DEVICE}/trace?channels=co2,p,mv&span=3h&columns=500"
+    ).json()
+    traces = answer["traces"]
+    assert traces["p"]["low"][10] == 972.0
+    assert traces["mv"]["low"][10] == 4.98
+    high = [value for value in traces["co2"]["high"] if value is not None]
+    assert 445 < max(high) < 480
+    assert len(answer["closures"]) == HOURS * 6
+
+
+def test_a_month_is_drawn_from_the_hourly_extremes(client):
+    raw = client.get(f"/api/devices/{DEVICE}/trace?channels=co2,at&span=3h").json()
+    month = client.get(f"/api/devices/{DEVICE}/trace?channels=co2,at&span=30d").json()
+    both = [one["traces"]["co2"] for one in (raw, month)]
+    assert both[1]["count"] == HOURS * 1200
+    assert max(both[1]["high"]) == pytest.approx(
+        max(v for v in both[0]["high"] if v is not None), abs=0.11
+    )
+    assert set(month["traces"]["at"]["low"]) == {18.0}
+
+
+def test_a_closure_is_drawn_with_the_curve_that_gave_its_flux(client):
+    cycle = client.get(f"/api/fluxes?device={DEVICE}").json()["fluxes"][0]
+    shown = client.get(
+        f"/api/devices/{DEVICE}/cycles/{cycle['boot']}/{cycle['seq']}"
+    ).json()
+    elapsed, co2 = np.array(shown["elapsed"]), np.array(shown["co2"])
+    used = np.array(shown["used"])
+    curve = np.interp(elapsed, shown["fit_elapsed"], shown["fit_co2"])
+    assert used.sum() > 50
+    assert np.std((co2 - curve)[used]) < 2.5
+    assert abs(np.mean((co2 - curve)[used])) < 0.5
+    assert "umol" not in str(shown["facts"])
+    page = client.get(f"/cycles/{DEVICE}/{cycle['boot']}/{cycle['seq']}")
+    assert page.status_code == 200
+    assert "Straight line" in page.text
+
+
+def test_variants_and_effects_know_the_control(client):
+    variants = client.get("/api/variants?span=24h").json()["variants"]
+    means = {one["variant"]: one["mean"] for one in variants}
+    assert means["5.10"] / means["5.0"] == pytest.approx(1.05 / 0.63, rel=0.15)
+    assert all(one["pots"] == 2 for one in variants)
+    effect = client.get("/api/effects?span=24h").json()["effects"][0]
+    assert (effect["variant"], effect["control"]) == ("5.10", "5.0")
+    assert effect["ratio"] == pytest.approx(1.05 / 0.63, rel=0.15)
+    assert effect["lower"] is None  # one day is no interval
+
+
+def test_the_ledger_proves_that_nothing_is_missing(client):
+    days = client.get("/api/ledger?first=2026-07-06&last=2026-07-06").json()["days"]
+    assert len(days) == len(POTS)
+    records = HOURS * 1200 + HOURS * 6 + 1
+    assert all(day["received"] == day["expected"] == records for day in days)
+    text = client.get(f"/ledger?device={DEVICE}&first=2026-07-06&last=2026-07-06").text
+    assert f"0 to {records - 1} without a hole" in text
+    assert BOOT in text
+
+
+def test_an_export_holds_every_reading_once(client):
+    answer = client.get(f"/export/samples.csv?span=24h&start={START}&end={NOW}")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert len(rows) == len(POTS) * HOURS * 1200
+    assert len({(row["device"], row["seq"]) for row in rows}) == len(rows)
+    assert rows[0]["p"] == "97200"
+    assert rows[0]["location"] == "5.0.A"
+    content = client.get(f"/export/fluxes.parquet?start={START}&end={NOW}").content
+    table = pq.read_table(io.BytesIO(content))
+    assert table.num_rows == len(POTS) * HOURS * 6
+    assert set(table["location"].to_pylist()) == {loc for loc, _ in POTS.values()}
+
+
+def test_a_corrected_place_is_shown_at_once(client, service):
+    accounts.add_user(service.control, "ada", "correct horse battery", "operator")
+    send_login(client, "ada", "correct horse battery")
+    import re
+
+    token = re.search(r'data-csrf="([^"]+)"', client.get("/placement").text)[1]
+    form = {"csrf": token, "device": DEVICE, "loc": "6.3.C",
+            "start": str(START - 1000), "note": "mistyped"}  # fmt: skip
+    assert client.post("/placement", data=form).status_code == 303
+    settle(lambda: "6.3" in client.get("/").text, 10)
+    assert "mistyped" in client.get(f"/placement?device={DEVICE}").text
+    settle(
+        lambda: {c["loc"] for c in client.get("/api/fluxes").json()["fluxes"]
+                 if c["device"] == DEVICE} == {"6.3.C"}, 10,
+    )  # fmt: skip
+
+
+def test_what_is_committed_reaches_the_stream(client, service):
+    hub = client.app.state.room.hub
+    begun = hub.position("")
+    service.control.write(
+        "INSERT INTO alarms(rule, subject, severity, state, opened, fired, updated,"
+        " message) VALUES ('x', ?, 'info', 'firing', 1, 1, 1, 'y')",
+        DEVICE,
+    )
+
+    def heard():
+        return "event: alarm" in hub.read(begun, ("alarm",))[0]
+
+    settle(heard, 10)
