@@ -61,6 +61,9 @@ class DetectionSettings:
     co2_width, water_width : float
         Standard deviation between a chamber that is open and the fleet, beyond its
         usual offset: ppm; mmol mol-1, which grows by a hundredth of the deficit.
+    lone_width : float
+        What is added to the first where there is no fleet, ppm: the air of the room
+        changes in ten minutes.
     room_drift : float
         How far the air of the room at one chamber departs from that of the fleet
         during a closure, ppm.
@@ -70,8 +73,9 @@ class DetectionSettings:
         Relative spread of a pot's own water vapour flux from cycle to cycle.
     flux_spread : float
         Relative spread of its CO2 flux.
-    leak_loss, leak_spread : float
-        Share of the usual rise that a half closed lid holds, and its spread.
+    leaks : tuple of tuple of float
+        Of two kinds of leaks: how often, the share of the usual rise that is held,
+        and its spread.
     mixing, still_mixing : float
         Time in which the air of an open chamber is exchanged, and how much longer
         it takes without a fan, s.
@@ -95,12 +99,15 @@ class DetectionSettings:
     hours: float = 8.0
     co2_width: float = 6.0
     water_width: float = 0.02
+    lone_width: float = 12.0
     room_drift: float = 2.5
     water_drift: float = 0.03
     usual_spread: float = 0.10
     flux_spread: float = 0.35
-    leak_loss: float = 0.75
-    leak_spread: float = 0.12
+    leaks: tuple[tuple[float, float, float], ...] = (
+        (0.8, 0.77, 0.1),
+        (0.2, 0.42, 0.15),
+    )
     mixing: float = 75.0
     still_mixing: float = 130.0
     still_share: float = 0.03
@@ -120,7 +127,10 @@ _PASSES = 3
 _BLOCK_MS = 12 * 3_600_000
 
 #: Fewer devices than this are no fleet; fewer good cycles no habit.
-_FLEET, _HABIT = 4, 5
+_FLEET, _HABIT = 3, 5
+
+#: Where the light (lux) divides the habits of a pot: night, dusk, clouds, sun.
+_LIGHTS = (10.0, 1000.0, 8000.0)
 
 
 def judge(
@@ -241,29 +251,35 @@ class _Seen:
         group = _Groups(device, _slot(rows), rows["t"].to_numpy(np.int64), good)
         seconds = r["seconds"]
         with np.errstate(all="ignore"):
-            saturated = (
-                1000.0 * saturation_vapour_pressure(r["warm_before"]) / r["pressure"]
+            warm, pressure = (
+                np.where(np.isfinite(r[name]), r[name], group.of_fleet(r[name]))
+                for name in ("warm_before", "pressure")
             )
-            # How much drier the room is than the soil: what drives evaporation.
-            room_wet = group.of_fleet(r["wet_before"])
-            deficit = np.maximum(saturated - room_wet, 0.1)
-            by_night = np.where(r["light_before"] > 10.0, 1, 0)
-            habit = device * 2 + by_night
+            saturated = 1000.0 * saturation_vapour_pressure(warm) / pressure
+            # What a pot does follows the light: the dark, dusk, clouds and sun.
+            light = np.digitize(np.nan_to_num(r["light_before"]), _LIGHTS)
+            habit = device * (len(_LIGHTS) + 1) + light
 
-            # The air of the room, and how this chamber's sensor differs from it.
-            room = group.of_fleet(r["before"])
+            # The air of the room, and how this chamber's sensor differs from it; a
+            # chamber without a fleet has only its own air before closing.
+            room, room_wet = (group.of_fleet(r[n]) for n in ("before", "wet_before"))
+            room_later, wet_later = (
+                group.of_fleet(r[n]) for n in ("later", "wet_later")
+            )
             offset = group.lately(r["before"] - room, settings.most_offset)
             wet_offset = group.lately(
                 r["wet_before"] - room_wet, settings.most_wet_offset
             )
-            room_later = group.of_fleet(r["later"])
-            wet_later = group.of_fleet(r["wet_later"])
             between = seconds + r["open_seconds"] - 45.0
             self.room_change = (room_later - room) / between * seconds
             self.wet_change = (wet_later - room_wet) / between * seconds
-            alone = ~np.isfinite(room_later)
-            room_later = np.where(alone, r["before"], room_later + offset)
-            wet_later = np.where(alone, r["wet_before"], wet_later + wet_offset)
+            self.alone = ~np.isfinite(room + room_later)
+            room_later = np.where(self.alone, r["before"], room_later + offset)
+            lone = ~np.isfinite(room_wet + wet_later)
+            wet_later = np.where(lone, r["wet_before"], wet_later + wet_offset)
+            room_wet = np.where(np.isfinite(room_wet), room_wet, r["wet_before"])
+            # How much drier the room is than the soil: what drives evaporation.
+            deficit = np.maximum(saturated - room_wet, 0.1)
 
             # While closed.
             self.seconds = seconds
@@ -278,11 +294,17 @@ class _Seen:
             ratio = group.usual(np.log(np.maximum(pace / fleet_pace, 0.05)), habit)
             self.usual_pace = fleet_pace * np.exp(np.nan_to_num(ratio))
             self.usual_wet = self.usual_pace * deficit * seconds
-            usual_rise = group.usual(r["slope"], habit)
-            fleet_rise = group.usual(r["slope"], by_night)
-            self.usual_rise = seconds * np.where(
-                np.isfinite(usual_rise), usual_rise, fleet_rise
+            # The fleet tells what this hour does to the flux, the pot how it differs.
+            fleet_rise = group.of_fleet(r["slope"])
+            now = fleet_rise + np.nan_to_num(
+                group.usual(r["slope"] - fleet_rise, habit)
             )
+            for other in (
+                group.usual(r["slope"], habit),
+                group.usual(r["slope"], light),
+            ):
+                now = np.where(np.isfinite(now), now, other)
+            self.usual_rise = seconds * now
             self.deficit = deficit
 
             # After opening: what is left of the closure, and what it would be if
@@ -302,11 +324,13 @@ class _Seen:
             self.held_wet = held_wet
 
             # The shadow of the lid.
-            light = 0.5 * (np.log(r["light_before"]) + np.log(r["light_after"]))
-            lost = np.log(r["light_closed"]) - light
+            around = 0.5 * (np.log(r["light_before"]) + np.log(r["light_after"]))
+            lost = np.log(r["light_closed"]) - around
             bright = np.minimum(r["light_before"], r["light_after"])
             lost = np.where(bright > settings.least_light, lost, np.nan)
             usual_loss = group.of_fleet(lost)
+            own_loss = group.usual(lost, device)
+            usual_loss = np.where(np.isfinite(usual_loss), usual_loss, own_loss)
             self.shadow = lost - usual_loss
             self.shade = np.where(
                 -usual_loss > settings.least_shade, -usual_loss, np.nan
@@ -401,12 +425,15 @@ def _while_closed(logs: np.ndarray, seen: _Seen, s: DetectionSettings) -> None:
     drift = np.nan_to_num(seen.wet_change)
     drift_width = s.water_drift + 0.012 * seen.deficit
     add((_OK,), wet, seen.usual_wet, _length(own, s.usual_spread * usual, 0.015))
-    add(
-        (_LEAKY,),
-        wet,
-        s.leak_loss * seen.usual_wet,
-        _length(own, s.leak_spread * usual, 0.015),
-    )
+    # A small leak, or seldom a wide one, hardly closed any more.
+    losses = [
+        np.log(share)
+        + _strayed(
+            wet - kept * seen.usual_wet, _length(own, spread * usual, 0.015), s.stray
+        )
+        for share, kept, spread in s.leaks
+    ]
+    logs[:, _LEAKY] += np.logaddexp(*losses)
     add((_CLOGGED,), wet, 0.03 * seen.usual_wet, _length(own, 0.03 * usual, 0.01))
     add((_OPEN,), wet, drift, _length(own, drift_width, 0.3 * drift))
     shut = seen.shut_wet
@@ -419,7 +446,7 @@ def _while_closed(logs: np.ndarray, seen: _Seen, s: DetectionSettings) -> None:
     rise = np.where(np.isfinite(seen.usual_rise), seen.rise, np.nan)
     wide = _length(seen.rise_se, 3.0, s.flux_spread * size)
     add((_OK,), rise, seen.usual_rise, wide)
-    add((_LEAKY, _STILL), rise, 0.8 * seen.usual_rise, wide)
+    add((_LEAKY, _STILL), rise, 0.75 * seen.usual_rise, wide)
     add((_CLOGGED,), rise, 0.0, _length(seen.rise_se, 1.0, 0.04 * size))
     add((_OPEN,), rise, room, _length(seen.rise_se, s.room_drift, 0.3 * room))
     add((_SHUT,), rise, 0.3 * seen.usual_rise, _length(6.0, 0.5 * size))
@@ -440,7 +467,8 @@ def _after_opening(logs: np.ndarray, seen: _Seen, s: DetectionSettings) -> None:
     left = np.where(known, seen.left, np.nan)
     known = np.isfinite(seen.wet_left + seen.wet_if_shut)
     wet_left = np.where(known, seen.wet_left, np.nan)
-    width = _length(s.co2_width, 0.15 * seen.held)
+    lone = np.where(seen.alone, s.lone_width, 0.0)
+    width = _length(s.co2_width, lone, 0.15 * seen.held)
     wet_width = _length(s.water_width, 0.01 * seen.deficit, 0.15 * seen.held_wet)
 
     def back(seconds: float, sure: float) -> np.ndarray:
