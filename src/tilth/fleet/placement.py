@@ -325,13 +325,29 @@ def locate(
     for name, group in groupby(rows, key=lambda p: p.device):
         held = list(group)
         mine = np.flatnonzero(device == name)
-        at = np.searchsorted([p.t_from for p in held], t[mine], side="right") - 1
-        ends = np.array([p.end for p in held], np.int64)
-        inside = (at >= 0) & (t[mine] < ends[at])
+        at = held_at(held, t[mine])
         codes = np.array([p.loc for p in held], object)
-        loc[mine[inside]] = codes[at[inside]]
-        placed[mine[inside]] = True
+        loc[mine[at >= 0]] = codes[at[at >= 0]]
+        placed[mine[at >= 0]] = True
     return loc, placed
+
+
+def held_at(placements: Sequence[Placement], t: np.ndarray) -> np.ndarray:
+    """Return which placement of one device holds at each time; -1 for none.
+
+    Parameters
+    ----------
+    placements : sequence of Placement
+        In order of time, without overlaps.
+    t : numpy.ndarray of int64
+        utc ms.
+    """
+    if not placements:
+        return np.full(len(t), -1)
+    starts = np.array([p.t_from for p in placements], np.int64)
+    ends = np.array([p.end for p in placements], np.int64)
+    at = np.searchsorted(starts, t, side="right") - 1
+    return np.where((at >= 0) & (t < ends[at]), at, -1)
 
 
 def as_frame(placements: Iterable[Placement]) -> pd.DataFrame:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from tilth.fleet.archive.files import SCHEMAS, make_table
+from tilth.fleet.archive.store import SUM_COLUMNS, sum_columns, tidy_sums
 from tilth.fleet.clock import HOUR_MS
+from tilth.fleet.placement import Placement
 
 #: Stands for NULL while rows travel as plain integers; no value of the wire is so low.
 _NULL = -(2**63)
 
 #: A span knows the numbers of its hour to within a batch of 200 records.
 _SLACK = 200
+
+#: Small numbers that travel as one, for each number costs as much as any.
+_PACKED = ("flags", "state", "quality")
 
 #: Columns of text in the journal's tables; the others hold whole numbers.
 _TEXT = {"samples": ("loc",), "events": ("loc", "kind", "body")}
@@ -120,23 +126,35 @@ def read(
         f"FROM hot_{kind} WHERE boot = ? AND seq BETWEEN ? AND ?"
         f" AND t >= ? AND t < ? AND {condition} ORDER BY seq"
     )
-    marked = ", ".join(f"ifnull({name}, {_NULL})" for name in whole)
+    packed = set(_PACKED) <= set(whole)
+    cells = [n for n in whole if not packed or n not in _PACKED]
+    marked = [f"ifnull({name}, {_NULL})" for name in cells]
+    if packed:
+        marked.append("(flags << 16) | (state << 8) | quality")
     blocks: list[np.ndarray] = []
     words: dict[str, list[str]] = {name: [] for name in text}
     for piece in where:
         span = (piece.boot, piece.first, piece.last, t_from, t_to)
-        rows = connection.execute(f"SELECT {marked} {clause}", span)
+        rows = connection.execute(f"SELECT {', '.join(marked)} {clause}", span)
         # Three times as quick as a list of tuples turned into an array.
         block = np.fromiter(chain.from_iterable(rows), np.int64)
-        blocks.append(block.reshape(-1, len(whole)))
+        blocks.append(block.reshape(-1, len(marked)))
         for name in text:
-            words[name] += _words(connection, name, clause, span, len(blocks[-1]))
+            label = _label(connection, piece, t_from, t_to) if name == "loc" else None
+            if label is None or kind != "samples":
+                rows = connection.execute(f"SELECT {name} {clause}", span)
+                words[name] += chain.from_iterable(rows)
+            else:
+                words[name] += [label] * len(blocks[-1])
     sizes = [len(block) for block in blocks]
-    table = np.concatenate(blocks) if blocks else np.empty((0, len(whole)), np.int64)
+    table = np.concatenate(blocks) if blocks else np.empty((0, len(marked)), np.int64)
     made: dict[str, object] = {
         name: pa.array(table[:, i], mask=table[:, i] == _NULL)
-        for i, name in enumerate(whole)
+        for i, name in enumerate(cells)
     }
+    if packed:
+        last = table[:, -1]
+        made |= {"flags": last >> 16, "state": last >> 8 & 255, "quality": last & 255}
     made |= {name: pa.array(words[name], pa.string()) for name in text}
     for name, values in (
         ("device", [piece.device for piece in where]),
@@ -146,23 +164,54 @@ def read(
     return make_table(kind, made)
 
 
-def _words(
+def _label(
+    connection: sqlite3.Connection, piece: Piece, t_from: int, t_to: int
+) -> str | None:
+    """Return the label of all samples of a piece, if it never changed."""
+    found = connection.execute(
+        "SELECT DISTINCT loc FROM rollups WHERE boot = ?1 AND hour BETWEEN ?2 AND ?3"
+        " AND device = (SELECT device FROM boots WHERE id = ?1) LIMIT 2",
+        (piece.boot, t_from // HOUR_MS, (t_to - 1) // HOUR_MS),
+    ).fetchall()
+    return str(found[0][0]) if len(found) == 1 else None
+
+
+def sums(
     connection: sqlite3.Connection,
-    name: str,
-    clause: str,
-    span: tuple[int, ...],
-    count: int,
-) -> list[str]:
-    """Return a column of text; one that never changes is read but once."""
-    if name == "loc":
-        first = connection.execute(
-            f"SELECT min(loc), max(loc) FROM (SELECT loc {clause})", span
-        ).fetchone()
-        if first[0] == first[1]:
-            return [first[0]] * count
-    return list(
-        chain.from_iterable(connection.execute(f"SELECT {name} {clause}", span))
-    )
+    where: Sequence[Piece],
+    t_from: int,
+    t_to: int,
+    placements: Sequence[Placement],
+) -> pd.DataFrame:
+    """Return counts and sums of the samples of each location and hour.
+
+    Parameters
+    ----------
+    connection, where, t_from, t_to
+        As for `read`.
+    placements : sequence of Placement
+        Without overlaps for one device.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `tilth.fleet.archive.store.Store.sums`.
+    """
+    rows: list[tuple] = []
+    for piece in where:
+        held = [p for p in placements if p.device == piece.device]
+        edges = {t for p in held for t in (p.t_from, p.end) if t_from < t < t_to}
+        times = [t_from, *sorted(edges), t_to]
+        for begin, end in pairwise(times):
+            loc = next((p.loc for p in held if p.t_from <= begin < p.end), None)
+            rows += connection.execute(
+                f"SELECT ifnull(?, loc), t / {HOUR_MS} AS hour, {sum_columns('')}"
+                " FROM hot_samples WHERE boot = ? AND seq BETWEEN ? AND ?"
+                " AND t >= ? AND t < ? GROUP BY 1, 2",
+                (loc, piece.boot, piece.first, piece.last, begin, end),
+            )
+    frame = pd.DataFrame(rows, columns=["loc", "hour", "n", *SUM_COLUMNS])
+    return tidy_sums(frame)
 
 
 def _repeated(values: list[str], sizes: list[int]) -> pa.Array:

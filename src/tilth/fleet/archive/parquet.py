@@ -19,7 +19,7 @@ from tilth.fleet.archive.files import (
     remove_token,
     write_file,
 )
-from tilth.fleet.archive.store import sums_query
+from tilth.fleet.archive.store import sums_query, tidy_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,37 +120,37 @@ class ParquetStore:
             f"SELECT {quoted} FROM read_parquet(?, hive_partitioning=false)"
             f" WHERE t >= ? AND t < ? {wanted}"
         )
-        given = [self._paths(files), t_from, t_to]
+        given: list[object] = [self._paths(files), t_from, t_to]
         if devices is not None:
             given.append(values)
         with self._engine.cursor() as cursor:
             return cursor.sql(query, params=given).to_arrow_table()
 
     def sums(
-        self, files: Sequence[str], t_from: int, t_to: int, placed: pd.DataFrame
+        self,
+        files: Sequence[str],
+        t_from: int,
+        t_to: int,
+        placed: pd.DataFrame,
+        devices: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Return counts and sums of the samples of each location and hour."""
-        if not files:
-            nothing = SCHEMAS["samples"].empty_table()
-            return self.sums_of_table(nothing, t_from, t_to, placed)
-        query = sums_query(
+        source, values = (
             "read_parquet(?, hive_partitioning=false)",
-            *("placed", "//", "s.t >= ? AND s.t < ?"),
+            [self._paths(files)],
         )
+        if not files:
+            source, values = "nothing", []
+        condition = "s.t >= ? AND s.t < ?"
+        values += [t_from, t_to]
+        if devices is not None:
+            condition += " AND list_contains(?, s.device)"
+            values.append(list(devices))
         with self._engine.cursor() as cursor:
             cursor.register("placed", placed)
-            given = [self._paths(files), t_from, t_to]
-            return cursor.sql(query, params=given).df()
-
-    def sums_of_table(
-        self, table: pa.Table, t_from: int, t_to: int, placed: pd.DataFrame
-    ) -> pd.DataFrame:
-        """Return the same of samples in memory."""
-        query = sums_query("hot", "placed", "//", "s.t >= ? AND s.t < ?")
-        with self._engine.cursor() as cursor:
-            cursor.register("hot", table)
-            cursor.register("placed", placed)
-            return cursor.sql(query, params=[t_from, t_to]).df()
+            cursor.register("nothing", SCHEMAS["samples"].empty_table())
+            query = sums_query(source, "placed", "//", condition)
+            return tidy_sums(cursor.sql(query, params=values).df())
 
     def _paths(self, files: Sequence[str]) -> list[str]:
         # Brackets and stars of the folder's own name are no patterns here.

@@ -24,6 +24,7 @@ from tilth.fleet.archive.files import (
     JOURNAL_FILE,
     SCHEMAS,
     ArchiveError,
+    plain,
 )
 from tilth.fleet.archive.parquet import ParquetStore
 from tilth.fleet.archive.rolled import hourly_sums, means_by_variant
@@ -262,8 +263,8 @@ class Archive:
             fresh = hot.read(reader, kind, where, t_from, t_to, columns=wanted)
             reader.execute("ROLLBACK")  # the journal need not wait for the archive
             sealed = self.store.read(kind, files, t_from, t_to, devices, wanted)
-            plain = [_plain(fresh.select(wanted)), _plain(sealed.select(wanted))]
-            return pa.concat_tables(plain)
+            both = [plain(fresh.select(wanted)), plain(sealed.select(wanted))]
+            return pa.concat_tables(both)
 
         return self._settled(kind, t_from, t_to, read)
 
@@ -274,22 +275,15 @@ class Archive:
 
         See `tilth.fleet.archive.store.Store.sums`.
         """
-        placed = _placed(self.placements(), t_from, t_to)
-        if devices is not None:
-            table = self.records("samples", t_from, t_to, devices)
-            return self._engine.sums_of_table(table, t_from, t_to, placed)
+        placements = self.placements()
+        placed = _placed(placements, t_from, t_to)
 
         def read(files: list[str], reader: sqlite3.Connection) -> pd.DataFrame:
-            where = hot.pieces(reader, t_from, t_to)
-            fresh = hot.read(reader, "samples", where, t_from, t_to)
+            where = hot.pieces(reader, t_from, t_to, devices)
+            fresh = hot.sums(reader, where, t_from, t_to, placements)
             reader.execute("ROLLBACK")
-            return pd.concat(
-                [
-                    self._engine.sums_of_table(fresh, t_from, t_to, placed),
-                    self.store.sums(files, t_from, t_to, placed),
-                ],
-                ignore_index=True,
-            )
+            sealed = self.store.sums(files, t_from, t_to, placed, devices)
+            return pd.concat([fresh, sealed], ignore_index=True)
 
         return self._settled("samples", t_from, t_to, read)
 
@@ -339,22 +333,6 @@ def _devices(device: str | Sequence[str] | None) -> list[str] | None:
     if device is None:
         return None
     return [device] if isinstance(device, str) else list(device)
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Return a table with text columns as plain text."""
-    return table.cast(
-        pa.schema(
-            [
-                pa.field(f.name, pa.string())
-                if isinstance(f.type, pa.DictionaryType)
-                or pa.types.is_string(f.type)
-                or pa.types.is_large_string(f.type)
-                else pa.field(f.name, f.type)
-                for f in table.schema
-            ]
-        )
-    )
 
 
 def _placed(placements: Sequence[Placement], t_from: int, t_to: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from tilth.fleet.archive.store import SUM_COLUMNS
+from tilth.fleet.archive.store import SUM_COLUMNS, tidy_sums
 from tilth.fleet.channels import CHANNELS
 from tilth.fleet.clock import HOUR_MS
 from tilth.fleet.placement import Placement, locate
@@ -49,8 +49,6 @@ def hourly_sums(
         (t_from // HOUR_MS, t_to // HOUR_MS),
     ).fetchall()
     frame = pd.DataFrame(rows, columns=names)
-    numbers = ["n", *SUM_COLUMNS]
-    frame[numbers] = frame[numbers].fillna(0).astype("int64")
     edges = {
         (p.device, t // HOUR_MS)
         for p in placements
@@ -67,7 +65,7 @@ def hourly_sums(
         frame["hour"].to_numpy(np.int64) * HOUR_MS,
         frame["loc"].to_numpy(object),
     )
-    return frame.assign(loc=loc).drop(columns="device"), split
+    return tidy_sums(frame.assign(loc=loc)), split
 
 
 def means_by_variant(sums: pd.DataFrame, t_from: int, t_to: int) -> xr.Dataset:

@@ -81,7 +81,12 @@ class Store(Protocol):
         ...
 
     def sums(
-        self, files: Sequence[str], t_from: int, t_to: int, placed: pd.DataFrame
+        self,
+        files: Sequence[str],
+        t_from: int,
+        t_to: int,
+        placed: pd.DataFrame,
+        devices: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Return counts and sums of the samples of each location and hour.
 
@@ -94,6 +99,8 @@ class Store(Protocol):
         placed : pandas.DataFrame
             Columns ``device``, ``loc``, ``t_from``, ``t_to`` without overlaps; the
             label as sent counts where none holds.
+        devices : sequence of str, optional
+            Only these.
 
         Returns
         -------
@@ -119,19 +126,30 @@ def sums_query(source: str, placed: str, divide: str, between: str) -> str:
     between : str
         Condition on the time of samples ``s``.
     """
-    sound = {
-        name: f'CASE WHEN s.flags & {DOUBTED} = 0 THEN s."{name}" END'
-        if name in _DOUBTED_CHANNELS
-        else f's."{name}"'
-        for name in CHANNEL_NAMES
-    }
-    columns = ", ".join(
-        f"count({value}) AS {name}_n, sum({value}) AS {name}_sum"
-        for name, value in sound.items()
-    )
     return (
         f"SELECT coalesce(p.loc, s.loc) AS loc, s.t {divide} 3600000 AS hour,"
-        f" count(*) AS n, {columns} FROM {source} s LEFT JOIN {placed} p"
+        f" {sum_columns('s.')} FROM {source} s LEFT JOIN {placed} p"
         " ON s.device = p.device AND s.t >= p.t_from AND s.t < p.t_to"
         f" WHERE {between} GROUP BY 1, 2"
     )
+
+
+def sum_columns(prefix: str) -> str:
+    """Return the SQL of the columns ``n`` and `SUM_COLUMNS`."""
+    sound = {
+        name: f'CASE WHEN {prefix}flags & {DOUBTED} = 0 THEN {prefix}"{name}" END'
+        if name in _DOUBTED_CHANNELS
+        else f'{prefix}"{name}"'
+        for name in CHANNEL_NAMES
+    }
+    return "count(*) AS n, " + ", ".join(
+        f"count({value}) AS {name}_n, sum({value}) AS {name}_sum"
+        for name, value in sound.items()
+    )
+
+
+def tidy_sums(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return sums of any source with the same types; the sum of no values is 0."""
+    words = frame[["loc"]].astype("object")
+    numbers = ["hour", "n", *SUM_COLUMNS]
+    return words.join(frame[numbers].astype("float64").fillna(0.0).astype("int64"))

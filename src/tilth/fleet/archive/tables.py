@@ -13,7 +13,7 @@ from tilth.core.errors import InputError
 from tilth.core.flags import FlagTable
 from tilth.core.model import stamp
 from tilth.fleet.channels import CHANNELS, FLAGS, STATES
-from tilth.fleet.placement import Placement, locate
+from tilth.fleet.placement import Placement, held_at
 
 _REMARKS = {
     "co2_repeated": "the CO2 sensor had no new value: the last one again",
@@ -81,15 +81,17 @@ def sample_frame(
     order = np.lexsort((columns["seq"], columns["t"], device.codes))
     columns = {name: values[order] for name, values in columns.items()}
     device, boot, label = device.take(order), boot.take(order), label.take(order)
-    frame = pd.DataFrame({"time": columns["t"].astype("datetime64[ms]")})
-    frame["device"], frame["boot"] = device, boot
     location, placed = _located(placements, device, columns["t"], label)
-    frame["location"] = location
+    made: dict[str, object] = {
+        "time": columns["t"].astype("datetime64[ms]"),
+        "device": device,
+        "boot": boot,
+        "location": location,
+    }
     parts = [_parts(code) for code in location.categories]
     for i, name in enumerate(("table", "variant", "replica")):
-        words = np.array([part[i] for part in parts], object)
-        frame[name] = pd.Categorical(words[location.codes])
-    frame["label"] = label
+        made[name] = _coded(location.codes, [part[i] for part in parts])
+    made["label"] = label
     flag = columns["flags"].astype(np.int32) & ((1 << len(FLAGS)) - 1)
     for channel in CHANNELS:
         if channel.name not in channels:
@@ -98,13 +100,14 @@ def sample_frame(
         off = (counts < channel.low) | (counts > channel.high)
         flag |= np.where(off, SAMPLE_FLAGS.bit(f"{channel.name}_out_of_range"), 0)
         # Divided, not multiplied: 4391 / 10 is the number nearest to 439.1.
-        frame[channel.name] = counts / round(1 / channel.scale)
+        made[channel.name] = counts / round(1 / channel.scale)
     for quality, meaning in _CLOCKS.items():
         flag |= np.where(columns["quality"] == quality, SAMPLE_FLAGS.bit(meaning), 0)
     flag |= np.where(placed, 0, SAMPLE_FLAGS.bit("label_only"))
-    frame["state"] = _states(records["state"].to_numpy()[order])
-    frame["flag"] = flag.astype(np.int32)
-    return frame.assign(seq=columns["seq"], t=columns["t"])
+    made["state"] = _states(records["state"].to_numpy()[order])
+    made["flag"] = flag.astype(np.int32)
+    made |= {"seq": columns["seq"], "t": columns["t"]}
+    return pd.DataFrame(made, copy=False)
 
 
 def _words(column: pa.ChunkedArray) -> pd.Categorical:
@@ -120,15 +123,33 @@ def _words(column: pa.ChunkedArray) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, pd.Index(words[rank], dtype=object))
 
 
+def _coded(codes: np.ndarray, words: Sequence[str]) -> pd.Categorical:
+    """Return words chosen by codes; words may stand there twice."""
+    known = {word: i for i, word in enumerate(dict.fromkeys(words))}
+    again = np.array([known[word] for word in words], np.intp)
+    index = pd.Index(list(known), dtype=object)
+    return pd.Categorical.from_codes(again[codes] if len(words) else [], index)
+
+
 def _located(
     placements: Sequence[Placement],
     device: pd.Categorical,
     t: np.ndarray,
     label: pd.Categorical,
 ) -> tuple[pd.Categorical, np.ndarray]:
-    words, sent = np.asarray(device), np.asarray(label, object)
-    loc, placed = locate(placements, words, t, sent)
-    return pd.Categorical(loc, pd.Index(sorted(set(loc)), dtype=object)), placed
+    """Return the place of each sample, and whether a placement tells it."""
+    words = list(label.categories)
+    codes, placed = np.array(label.codes, np.intp), np.zeros(len(t), bool)
+    for k, name in enumerate(device.categories):
+        mine = np.flatnonzero(device.codes == k)
+        held = [p for p in placements if p.device == name]
+        which = held_at(held, t[mine])
+        inside = which >= 0
+        # Numbered behind the labels, where the same word may stand already.
+        codes[mine[inside]] = which[inside] + len(words)
+        placed[mine[inside]] = True
+        words += [p.loc for p in held]
+    return _coded(codes, words), placed
 
 
 def _parts(code: str) -> tuple[str, str, str]:
@@ -178,11 +199,7 @@ def sample_dataset(
     xarray.Dataset
         Dimension ``sample``.
     """
-    coords = {
-        name: ("sample", np.asarray(frame[name], object))
-        for name in IDENTIFIERS
-        if name in frame
-    }
+    coords = {name: ("sample", _fixed_width(frame[name])) for name in IDENTIFIERS}
     about = {channel.name: channel for channel in CHANNELS}
     variables: dict[str, object] = {
         name: (
@@ -197,8 +214,7 @@ def sample_dataset(
         for name in channels
     }
     variables["state"] = (
-        "sample",
-        np.asarray(frame["state"], object),
+        *("sample", _fixed_width(frame["state"])),
         {"long_name": "state of the chamber"},
     )
     variables["flag"] = ("sample", frame["flag"].to_numpy(), SAMPLE_FLAGS.attrs())
@@ -211,6 +227,12 @@ def sample_dataset(
         },
     )
     return stamp(data, step)
+
+
+def _fixed_width(words: pd.Series) -> np.ndarray:
+    """Return categories as numpy text, which xarray takes over without a look."""
+    known = np.array([*map(str, words.cat.categories), ""], dtype=np.str_)
+    return known[words.cat.codes]
 
 
 def channel_names(channels: Sequence[str] | str | None) -> list[str]:
