@@ -20,7 +20,11 @@ listener {port} 127.0.0.1
 allow_anonymous true
 persistence true
 persistence_location {folder}/data/
+user {user}
 """
+
+
+_USER = pwd.getpwuid(os.getuid()).pw_name
 
 
 def free_port() -> int:
@@ -71,7 +75,7 @@ class Mosquitto:
             ("listener 8883", "listener {tls_port} 127.0.0.1"),
             ("listener 8884", "listener {certificate_port} 127.0.0.1"),
             ("listener 1883", "listener {port}"),
-            ("user mosquitto", f"user {pwd.getpwuid(os.getuid()).pw_name}"),
+            ("user mosquitto", "user {user}"),
         ):
             assert text.count(old), f"deploy/mosquitto/mosquitto.conf has no {old}"
             text = text.replace(old, new)
@@ -84,6 +88,7 @@ class Mosquitto:
             tls_port=self.tls_port,
             certificate_port=self.certificate_port,
             folder=self.folder,
+            user=_USER,
         )
         path = self.folder / "mosquitto.conf"
         path.write_text(text)
