@@ -54,6 +54,8 @@ T = TypeVar("T")
 
 #: Readers that keep the log from shrinking are cut off when it is larger, bytes.
 WAL_LIMIT_BYTES = 256 * 1024 * 1024
+#: What a query may take even then, s.
+PATIENCE_S = 5.0
 #: Happenings kept for those who listen; the oldest are dropped.
 _HAPPENINGS = 10_000
 #: Notices kept in the table.
@@ -140,7 +142,7 @@ class Journal:
             if self._closed:
                 return
             self._closed = True
-            self._readers.cut_off()
+            self._readers.close()
             if self._connection is not None:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -285,9 +287,10 @@ class Journal:
             connection = self._require()
             try:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if size > self._wal_limit and self._readers.cut_off():
-                    # Now that nobody reads, begin the log anew.
-                    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                if size > self._wal_limit and self._readers.cut_off_long(PATIENCE_S):
+                    # Now that nobody reads, all of it can go into the file, and the
+                    # next transaction begins the log anew.
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                     self.notice("reader_cut_off", {"log_bytes": size})
             except sqlite3.Error as error:
                 raise self._failure(error) from error

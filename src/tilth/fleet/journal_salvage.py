@@ -12,7 +12,7 @@ from tilth.fleet.journal_ranges import RangeSet
 
 #: Tables in the order they are needed; the records come last and are read apart.
 _TABLES = (
-    "devices", "boots", "ranges", "tombstones", "spans", "rollups", "counters",
+    "devices", "boots", "tombstones", "spans", "rollups", "counters",
     "syncs", "status", "quarantine", "conflicts", "notices", "seals", "purging",
 )  # fmt: skip
 _RECORDS = ("samples", "events")
@@ -63,8 +63,11 @@ def salvage(connection: sqlite3.Connection, aside: Path) -> dict[str, int]:
         connection.execute("BEGIN IMMEDIATE")
         for table in _TABLES:
             counts[table] = _copy(connection, table, _rows(old, table))
+        ranges = _ranges(old)
+        places = ranges or _places(connection)
         for table in _RECORDS:
-            counts[table] = _copy(connection, table, _records(connection, old, table))
+            counts[table] = _copy(connection, table, _records(old, table, places))
+        _write_ranges(connection, ranges or _ranges_of_rows(connection))
         counts["lost"] = _mark_lost(connection)
         connection.execute("COMMIT")
     except BaseException:
@@ -75,6 +78,49 @@ def salvage(connection: sqlite3.Connection, aside: Path) -> dict[str, int]:
         with contextlib.suppress(sqlite3.Error):
             old.close()
     return counts
+
+
+def _ranges(old: sqlite3.Connection) -> dict[int, RangeSet]:
+    """Return the settled numbers of each boot; none if some cannot be read."""
+    ranges: dict[int, RangeSet] = {}
+    try:
+        for boot, first, last in old.execute("SELECT boot, first, last FROM ranges"):
+            ranges.setdefault(boot, RangeSet()).add(first, last)
+    except sqlite3.DatabaseError:
+        return {}
+    return ranges
+
+
+def _places(connection: sqlite3.Connection) -> dict[int, RangeSet]:
+    """Return where records of each boot may lie, for want of its ranges."""
+    return {
+        boot: RangeSet([(0, last)])
+        for boot, last in connection.execute(
+            "SELECT id, seq_last FROM boots WHERE seq_last >= 0"
+        )
+    }
+
+
+def _ranges_of_rows(connection: sqlite3.Connection) -> dict[int, RangeSet]:
+    """Return what is settled by what there is: records, tombstones, sealed hours."""
+    ranges: dict[int, RangeSet] = {}
+    for query in (
+        "SELECT boot, seq, seq FROM samples ORDER BY boot, seq",
+        "SELECT boot, seq, seq FROM events ORDER BY boot, seq",
+        "SELECT boot, first, last FROM tombstones",
+        "SELECT boot, seq_first, seq_last FROM spans WHERE sealed > 0",
+    ):
+        for boot, first, last in connection.execute(query):
+            ranges.setdefault(boot, RangeSet()).add(first, last)
+    return ranges
+
+
+def _write_ranges(connection: sqlite3.Connection, ranges: dict[int, RangeSet]) -> None:
+    for boot, numbers in ranges.items():
+        connection.executemany(
+            "INSERT INTO ranges(boot, first, last) VALUES(?, ?, ?)",
+            [(boot, first, last) for first, last in numbers],
+        )
 
 
 def _copy(
@@ -106,14 +152,13 @@ def _rows(old: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row]:
 
 
 def _records(
-    new: sqlite3.Connection, old: sqlite3.Connection, table: str
+    old: sqlite3.Connection, table: str, places: dict[int, RangeSet]
 ) -> Iterator[sqlite3.Row]:
     """Yield the records that can be read, boot by boot and number by number."""
-    for boot, first, last in new.execute(
-        "SELECT boot, first, last FROM ranges ORDER BY boot, first"
-    ).fetchall():
-        for low in range(first, last + 1, _WINDOW):
-            yield from _window(old, table, boot, low, min(low + _WINDOW - 1, last))
+    for boot, numbers in sorted(places.items()):
+        for first, last in numbers:
+            for low in range(first, last + 1, _WINDOW):
+                yield from _window(old, table, boot, low, min(low + _WINDOW - 1, last))
 
 
 def _window(
