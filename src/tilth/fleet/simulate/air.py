@@ -50,11 +50,10 @@ def advance(s, d, m, t):
     target, rate = balance(
         m.source, outside + m.conductance, m.ambient, m.feedback, s.pores, m.uptake
     )
-    s.seen = follow(s.seen, s.co2, target, rate, d.response * m.slower, seconds)
-    s.co2 = relax(s.co2, target, rate, seconds)
+    lag = d.response * m.slower
+    s.seen, s.co2 = follow(s.seen, s.co2, target, rate, lag, seconds)
     wet, moist = balance(0.0, outside, m.vapour, m.moistening, m.saturated, 0.0)
-    s.damp = follow(s.damp, s.vapour, wet, moist, _HUMIDITY_RESPONSE, seconds)
-    s.vapour = relax(s.vapour, wet, moist, seconds)
+    s.damp, s.vapour = follow(s.damp, s.vapour, wet, moist, _HUMIDITY_RESPONSE, seconds)
     hot = _WARMING * _PER_LUX * m.light / (outside + _WARMING)
     s.warm = relax(s.warm, hot, outside + _WARMING, seconds)
     s.t = t

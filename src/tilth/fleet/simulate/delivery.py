@@ -61,12 +61,15 @@ class Delivery:
             return t.copy()
         rng = np.random.default_rng([self.seed, 7, device, int(t[0] // 1000)])
         # Samples of one batch travel together.
-        batch = (t + 7919 * device) // BATCH_MS
-        sent = (batch + 1) * BATCH_MS - 7919 * device
-        first = np.flatnonzero(np.diff(batch, prepend=batch[0] - 1))
-        latency = 20.0 + 30.0 * np.exp(0.5 * rng.standard_normal(len(first)))
-        latency = latency.astype(np.int64)
-        recv = sent + np.repeat(latency, np.diff(first, append=len(t)))
+        shift = 7919 * device
+        first = (int(t[0]) + shift) // BATCH_MS
+        edges = (
+            np.arange(first, (int(t[-1]) + shift) // BATCH_MS + 1) * BATCH_MS - shift
+        )
+        each = np.diff(np.searchsorted(t, edges), append=len(t))
+        latency = 20.0 + 30.0 * np.exp(0.5 * rng.standard_normal(len(edges)))
+        sent = np.repeat(edges + BATCH_MS, each)
+        recv = np.repeat(edges + BATCH_MS + latency.astype(np.int64), each)
         for episode in self.held[device]:
             hit = (t >= episode.t_from) & (t < episode.t_to)
             recv[hit] += int(1000 * abs(episode.size))
@@ -79,7 +82,7 @@ class Delivery:
                 # Live first, the newest of the backlog last: in order of age.
                 waited = (t[cut] - cuts[at[cut], 0]) / 3000.0
                 recv[cut] = back + 200 + (1000 * waited / BACKLOG_RATE).astype(np.int64)
-        return np.maximum(recv, t)
+        return recv
 
 
 def _merged(spans: list[tuple[int, int]]) -> np.ndarray:

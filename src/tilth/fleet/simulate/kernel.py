@@ -187,7 +187,8 @@ def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
             until = max(due, s.reboot_at)
         n_event = _enter(s, _AMBIENT, until, events, n_event, _FLUSHED)
     elif s.phase == _AMBIENT:
-        n_event = _enter(s, _PENDING, _FAR, events, n_event, _PLANNED)
+        n_event = _enter(s, _PENDING, due + 1, events, n_event, _PLANNED)
+    elif s.phase == _PENDING:
         return n_event, n_cycle, _SOFT
     return n_event, n_cycle, 0
 

@@ -60,7 +60,7 @@ class CycleTiming:
     jitter: int = 600_000
     reboot_within: int = 60_000
     restart: int = 2_000
-    first: int = 1_000
+    first: int = 2_000
     sync: int = 3_500
     resync: int = 3_600_000
     weak: int = 3

@@ -371,7 +371,7 @@ class ChamberTwin:
             return
         self._air_now()
         self._sampled = self.now
-        self._n = min(self._n + 1, self._noise.shape[1] - 1)
+        self._n = (self._n + 1) % self._noise.shape[1]
         sense(
             self.state, self._d, self._minutes, self._at(), self._noise, self._n,
             self._seen,

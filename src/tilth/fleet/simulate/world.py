@@ -113,7 +113,7 @@ class FleetWorld:
         chance : numpy.ndarray
             Uniform, (sample,).
         """
-        samples = DAY_MS // 2_000 + 16
+        samples = DAY_MS // 3_000 + 16
         rows = int(DAY_MS / float(self.fleet.devices["beat"][device])) + 16
         key = [self.seed, 6, device, day]
         rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
