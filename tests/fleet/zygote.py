@@ -10,6 +10,7 @@ A server is broker, ingest and journal in one process, as ``tilth serve`` runs t
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -62,10 +63,16 @@ class Zygote:
         remote : [port]
             Use the broker on this port of this machine instead of the embedded one.
         die : str
-            Where it kills itself: ``opening``, ``before_commit``, ``in_commit``,
-            ``after_commit``, ``between_acks``, ``after_acks``.
+            Where it kills itself: ``opening``, ``before_commit``,
+            ``after_commit``, ``between_acks``.
         after : int
             How often it passes there before.
+        disk : str
+            Log all it does to its files (`disk.c` must be preloaded).
+        die_at, torn : int, bool
+            Die right before this change of a file, or in the middle of it.
+        checkpoint : int
+            Write the log back into the file when it is longer, bytes.
         """
         request = {"folder": str(folder), "port": port, **options}
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -164,9 +171,18 @@ def _say(**line) -> None:
 
 
 def serve(
-    folder: str, port: int, remote: int | None = None, die: str = "", after: int = 0
+    folder: str,
+    port: int,
+    remote: int | None = None,
+    die: str = "",
+    after: int = 0,
+    disk: str = "",
+    die_at: int = 0,
+    torn: bool = False,
+    checkpoint: int = 0,
 ) -> None:
     """Run a server until SIGTERM (or worse)."""
+    import tilth.fleet.journal
     from tilth.fleet.broker import BrokerSettings, EmbeddedBroker
     from tilth.fleet.ingest import Ingest
     from tilth.fleet.journal import Journal
@@ -186,6 +202,12 @@ def serve(
             left -= 1
 
     random.seed()
+    if checkpoint:
+        tilth.fleet.journal.CHECKPOINT_BYTES = checkpoint
+    if disk:
+        begin = ctypes.CDLL(None).disk_begin
+        begin.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, ctypes.c_int)
+        assert begin(folder.encode(), disk.encode(), die_at, torn) >= 0
     pass_by("opening")
     journal = _wait_for_lock(lambda: Journal(Path(folder) / "journal.sqlite"))
     commit = journal.commit
