@@ -39,6 +39,8 @@ class ParquetStore:
         Threads of DuckDB.
     """
 
+    merges = True
+
     def __init__(self, root: Path, threads: int = 2) -> None:
         self.root = Path(root)
         self._engine = duckdb.connect()
@@ -135,12 +137,8 @@ class ParquetStore:
         devices: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Return counts and sums of the samples of each location and hour."""
-        source, values = (
-            "read_parquet(?, hive_partitioning=false)",
-            [self._paths(files)],
-        )
-        if not files:
-            source, values = "nothing", []
+        source = "read_parquet(?, hive_partitioning=false)" if files else "nothing"
+        values: list[object] = [self._paths(files)] if files else []
         condition = "s.t >= ? AND s.t < ?"
         values += [t_from, t_to]
         if devices is not None:

@@ -139,13 +139,7 @@ class Sealer:
             Files the journal knows nothing of, now set aside, never deleted: they
             may be from a later time than a journal that was restored.
         """
-        for number, day, file in self._journal.execute(
-            "SELECT id, day, file FROM seals WHERE state = 'writing'"
-        ).fetchall():
-            kind, _, token = file.partition("/")
-            self.store.discard(kind, day, token)
-            self.store.remove([file])
-            self._journal.execute("DELETE FROM seals WHERE id = ?", (number,))
+        self._clear()
         known = [f for (f,) in self._journal.execute("SELECT file FROM seals")]
         unknown = self.store.unknown(known)
         if unknown:
@@ -159,8 +153,26 @@ class Sealer:
         self.purge()
         return unknown
 
+    def _clear(self) -> None:
+        """Remove what was announced but never came to count, or no longer does."""
+        for number, day, file in self._journal.execute(
+            "SELECT id, day, file FROM seals WHERE state = 'writing'"
+        ).fetchall():
+            kind, _, token = file.partition("/")
+            self.store.discard(kind, day, token)
+            self.store.remove([file])
+            self._journal.execute("DELETE FROM seals WHERE id = ?", (number,))
+
     def seal_pending(self) -> list[Sealed]:
-        """Seal all that is due; return what was moved."""
+        """Seal all that is due; return what was moved.
+
+        Raises
+        ------
+        ArchiveError
+            If the store fails: the journal keeps what is not sealed, and the next
+            call begins by clearing up.
+        """
+        self._clear()
         moved = []
         for day, boots in self._due():
             for _ in range(3):
@@ -344,8 +356,8 @@ class Sealer:
         list of str
             The files that were made.
         """
-        made = []
-        for kind in KINDS:
+        made: list[str] = []
+        for kind in KINDS if self.store.merges else ():
             small = self._journal.execute(
                 "SELECT id, file, rows FROM seals WHERE day = ? AND state = 'sealed'"
                 " AND file LIKE ? AND rows < ? ORDER BY id",

@@ -30,7 +30,14 @@ class Store(Protocol):
 
     A *file* is a name the store chose; the journal's table ``seals`` holds the names
     that count. What is in the store but not there does not exist for a query.
+
+    Attributes
+    ----------
+    merges : bool
+        Whether many small files slow it down, so that they are better merged.
     """
+
+    merges: bool
 
     def write(self, kind: str, day: int, token: str, table: pa.Table) -> str:
         """Keep records and return the name of their file, once they are durable.
