@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-# The helpers beside this file (devices, radios, oracle, brokers) are plain modules.
-sys.path.insert(0, str(Path(__file__).parent))
+# The helpers beside this file (devices, radios, oracle, brokers) are plain modules; so
+# are the firmware and its fake hardware.
+_HERE = Path(__file__).resolve().parent
+for _folder in (_HERE, _HERE.parent / "firmware", _HERE.parents[1] / "firmware"):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
 
 
 @pytest.fixture
