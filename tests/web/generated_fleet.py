@@ -8,6 +8,7 @@ import queue
 
 import numpy as np
 import pyarrow as pa
+from prometheus_client import CollectorRegistry
 
 from tilth.core.errors import InputError
 from tilth.fleet.clock import DAY_MS, day_name, day_of
@@ -83,6 +84,7 @@ class GeneratedFleet(ControlPart):
         self.queues = []
         self.sent = []
         self.problems = ()
+        self.registry = CollectorRegistry()
         self.rollouts = Rollouts(control, self.send, self.devices_now, self.clock)
         self.bundles = {}
 

@@ -17,6 +17,7 @@ import numpy as np
 from tilth.core.errors import InputError
 from tilth.fleet.channels import STATE_NAMES
 from tilth.fleet.clock import HOUR_MS
+from tilth.fleet.metrics import fleet_registry
 from tilth.fleet.rollout import Rollouts
 from tilth.web.adapter_control import ControlPart
 from tilth.web.adapter_data import DataPart
@@ -47,6 +48,7 @@ class ServiceSource(ControlPart, DataPart):
         DataPart.__init__(self, service)
         self.service = service
         self._feed = Feed(service)
+        self.registry = fleet_registry(service)
         self._started = service.clock()
         self._fresh: dict[str, tuple[float, Any]] = {}
         self._reading = threading.Lock()

@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from tilth.core.errors import InputError
 from tilth.fleet.control import Control
-from tilth.web import api, auth
+from tilth.web import api, auth, metrics
 from tilth.web.live import live
 from tilth.web.pages import ROUTES as PAGE_ROUTES
 from tilth.web.render import STATIC, page
@@ -81,6 +81,7 @@ def make_app(
             Route("/logout", auth.log_out, methods=["POST"]),
             Route("/api/live", live),
             *api.ROUTES,
+            *metrics.ROUTES,
             Route("/healthz", healthz),
             Route("/favicon.ico", favicon),
             Mount("/static", _StaticFiles(directory=STATIC)),

@@ -60,7 +60,8 @@ class LiveHub:
         self._subscribe = subscribe
         self._size = size
         self._ring: list[tuple[str, str, str]] = [("", "", "")] * size
-        self._head = 0  # number of events so far; the next one gets this number
+        # Events so far. The id of an event is the position after it.
+        self._head = 0
         # Ids of another run of the server must not be taken for ours.
         self.run = secrets.token_hex(4)
         self.max_clients = max_clients
@@ -137,9 +138,9 @@ class LiveHub:
         if not last_event_id:
             return self._head
         run, _, number = last_event_id.partition("-")
-        if run != self.run or not number.isdecimal() or int(number) >= self._head:
+        if run != self.run or not number.isdecimal() or int(number) > self._head:
             return None
-        return int(number) + 1
+        return int(number)
 
     def read(
         self, position: int, kinds: Collection[str], device: str = ""
@@ -174,7 +175,7 @@ class LiveHub:
         for number, kind, about, text in entries:
             if kind in kinds and (not device or about in ("", device)):
                 parts.append(
-                    f"id: {self.run}-{number}\nevent: {kind}\ndata: {text}\n\n"
+                    f"id: {self.run}-{number + 1}\nevent: {kind}\ndata: {text}\n\n"
                 )
         return "".join(parts), head
 
@@ -191,7 +192,7 @@ class LiveHub:
                 position = self._head
                 yield "retry: 3000\nevent: reload\ndata: {}\n\n"
             else:
-                yield f"retry: 3000\nid: {self.run}-{position - 1}\n: hello\n\n"
+                yield f"retry: 3000\nid: {self.run}-{position}\n: hello\n\n"
             while not self._closed.is_set():
                 news = self._news
                 text, position = self.read(position, kinds, device)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+from prometheus_client import CollectorRegistry
 
 from tilth.fleet.rollout import Rollouts
 from tilth.web.model import (
@@ -49,6 +50,10 @@ class FleetSource(Protocol):
     @property
     def rollouts(self) -> Rollouts:
         """Roll-outs of firmware; the service moves them on."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Metrics of the service, for Prometheus."""
 
     def clock(self) -> int:
         """Return the time now."""
