@@ -23,8 +23,10 @@ import xarray as xr
 
 from tilth.chambers.fits.flux import fluxes as compute_fluxes
 from tilth.core.errors import InputError
+from tilth.fleet import detection_live
 from tilth.fleet.clock import Clock, now_ms
 from tilth.fleet.database import read_only
+from tilth.fleet.detection_live import LiveDetection
 from tilth.fleet.live_closures import Cycle, find_cycles, read_records
 from tilth.fleet.live_rows import Locate, closures_at, place, rows_of, warm_up
 from tilth.fleet.live_settings import LiveSettings
@@ -88,6 +90,8 @@ class LiveFluxes:
         self._incomplete: dict[tuple[str, str], set[int]] = {}
         self._usual: dict[str, float] = {}
         self._listeners: list[Callable[[list[dict[str, Any]]], None]] = []
+        #: What is wrong with the chambers, judged from the same cycles.
+        self.detection = LiveDetection(self.journal, self.store, clock)
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -124,12 +128,18 @@ class LiveFluxes:
 
     def _run(self) -> None:
         warm_up(self.settings)
+        warm = False
         while not self._stopping:
             try:
                 if self._clock() - self._searched >= SEARCH_MS:
                     self.search()
                 while self.work() and not self._stopping:
                     pass
+                if not warm:
+                    detection_live.warm_up()
+                    self.detection.search()
+                    warm = True
+                self.detection.work()
             except (sqlite3.Error, OSError):
                 # A full disk or a busy file: nothing is lost by trying again.
                 _log.exception("live fluxes wait: their file or the journal is out")
@@ -192,6 +202,7 @@ class LiveFluxes:
             for cycle, row in zip(batch, rows, strict=True):
                 self._waiting.pop(cycle.key, None)
                 self._remember(cycle, row)
+        self.detection.heard(rows)
         for listener in self._listeners:
             listener(rows)
         return rows

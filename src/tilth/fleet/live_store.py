@@ -13,8 +13,10 @@ from typing import Any
 
 import pandas as pd
 
+from tilth.chambers.flags import CLOSURE_FLAGS
 from tilth.core.flags import FlagTable
 from tilth.fleet.database import Database, read_only
+from tilth.fleet.detection_names import SIGNS, VERDICTS
 
 #: What is peculiar to a live cycle, per row (``live_flag``); append, never insert.
 LIVE_FLAGS = FlagTable(
@@ -95,6 +97,32 @@ CREATE INDEX fluxes_device_t ON fluxes(device, t);
 -- How the rows were computed: id in fluxes.settings -> JSON.
 CREATE TABLE settings(id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 """,
+    # What a cycle shows of its chamber, and what is made of it.
+    "CREATE TABLE signs(\n  device TEXT NOT NULL,\n  boot TEXT NOT NULL,\n"
+    "  cycle_seq INTEGER NOT NULL,\n  t INTEGER,\n"
+    + "".join(f"  {name} REAL,\n" for name in (*SIGNS, *VERDICTS))
+    + "  state TEXT,\n"
+    f"  PRIMARY KEY({', '.join(KEY)})) STRICT, WITHOUT ROWID;\n"
+    "CREATE INDEX signs_t ON signs(t);\n",
+)
+
+#: Bits of ``closure_flag`` that the detection sets: computing a flux again keeps them.
+DETECTED = sum(
+    CLOSURE_FLAGS.bit(name)
+    for name in ("stuck_open", "stuck_closed", "clogged_pot", "open_or_clogged")
+)
+
+
+_PUT = (
+    f"INSERT INTO fluxes({', '.join(COLUMNS)}) "
+    f"VALUES({', '.join('?' * len(COLUMNS))}) "
+    f"ON CONFLICT({', '.join(KEY)}) DO UPDATE SET "
+    + ", ".join(
+        f"{name} = excluded.{name}"
+        for name in COLUMNS
+        if name not in (*KEY, "closure_flag")
+    )
+    + f", closure_flag = excluded.closure_flag | (closure_flag & {DETECTED})"
 )
 
 
@@ -118,12 +146,8 @@ class FluxStore:
     def put(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Write rows, each in place of what was there under its key."""
         values = [tuple(row[name] for name in COLUMNS) for row in rows]
-        marks = ", ".join("?" * len(COLUMNS))
         with self._database.transaction() as connection:
-            connection.executemany(
-                f"INSERT OR REPLACE INTO fluxes({', '.join(COLUMNS)}) VALUES({marks})",
-                values,
-            )
+            connection.executemany(_PUT, values)
         return len(values)
 
     def amend(self, changes: Iterable[tuple[Key, Mapping[str, Any]]]) -> int:
@@ -203,3 +227,107 @@ class FluxStore:
                 f"SELECT {', '.join(KEY)} FROM fluxes WHERE live_flag & ? != 0",
                 (LIVE_FLAGS.bit("incomplete"),),
             ).fetchall()
+
+    def put_signs(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write the signs of cycles; what was made of them before stays."""
+        names = (*KEY, "t", *SIGNS)
+        with self._database.transaction() as connection:
+            connection.executemany(
+                f"INSERT INTO signs({', '.join(names)}) "
+                f"VALUES({', '.join('?' * len(names))}) "
+                f"ON CONFLICT({', '.join(KEY)}) DO UPDATE SET "
+                + ", ".join(f"{n} = excluded.{n}" for n in ("t", *SIGNS)),
+                [tuple(row[name] for name in names) for row in rows],
+            )
+
+    def put_verdicts(
+        self, verdicts: Iterable[Mapping[str, Any]], flags: Iterable[tuple[Key, int]]
+    ) -> None:
+        """Write what is made of cycles, and the flags that follow for their fluxes.
+
+        Parameters
+        ----------
+        verdicts : iterable of mapping
+            With the keys of a row, `VERDICTS` and ``state``.
+        flags : iterable of (key, int)
+            Bits of `DETECTED` that hold for a cycle.
+        """
+        names = (*VERDICTS, "state")
+        of_row = " AND ".join(f"{name} = ?" for name in KEY)
+        with self._database.transaction() as connection:
+            connection.executemany(
+                f"UPDATE signs SET {', '.join(f'{n} = ?' for n in names)} "
+                f"WHERE {of_row}",
+                [tuple(row[name] for name in (*names, *KEY)) for row in verdicts],
+            )
+            connection.executemany(
+                f"UPDATE fluxes SET closure_flag = (closure_flag & ~{DETECTED}) | ? "
+                f"WHERE {of_row}",
+                [(bits, *key) for key, bits in flags],
+            )
+
+    def signs(self, t_from: int, t_to: int) -> pd.DataFrame:
+        """Return signs and verdicts of the cycles of a span of time (utc ms)."""
+        names = (*KEY, "t", *SIGNS, *VERDICTS, "state")
+        with closing(read_only(self.path)) as connection:
+            rows = connection.execute(
+                f"SELECT {', '.join(names)} FROM signs WHERE t >= ? AND t < ? "
+                "ORDER BY device, t",
+                (t_from, t_to),
+            ).fetchall()
+        table = pd.DataFrame.from_records(rows, columns=list(names))
+        numbers = [*SIGNS, *VERDICTS]
+        table[numbers] = table[numbers].astype(float)
+        return table
+
+    def newest_sign(self) -> int | None:
+        """Return when the newest cycle with signs closed, utc ms."""
+        with closing(read_only(self.path)) as connection:
+            found: int | None = connection.execute(
+                "SELECT max(t) FROM signs"
+            ).fetchone()[0]
+            return found
+
+    def without_signs(self) -> list[Key]:
+        """Return cycles that have a row but no signs yet."""
+        with closing(read_only(self.path)) as connection:
+            return connection.execute(
+                f"SELECT {', '.join(KEY)} FROM fluxes EXCEPT "
+                f"SELECT {', '.join(KEY)} FROM signs"
+            ).fetchall()
+
+    def cycles_of(
+        self, device: str, boot: str, first: int, last: int
+    ) -> list[tuple[int, int, int, int | None]]:
+        """Return cycles of a boot: number, ticks of closing and opening, time.
+
+        Those from `first` to `last`, the one before and the one after, in order.
+        """
+        columns = "cycle_seq, close_tick, open_tick, t"
+        where = "device = ? AND boot = ? AND cycle_seq"
+        ask = f"SELECT {columns} FROM fluxes WHERE {where}"
+        with closing(read_only(self.path)) as connection:
+            parts = [
+                connection.execute(
+                    f"{ask} {limit} ", (device, boot, *bounds)
+                ).fetchall()
+                for limit, bounds in (
+                    ("< ? ORDER BY cycle_seq DESC LIMIT 1", (first,)),
+                    ("BETWEEN ? AND ? ORDER BY cycle_seq", (first, last)),
+                    ("> ? ORDER BY cycle_seq LIMIT 1", (last,)),
+                )
+            ]
+        rows = [row for part in parts for row in part]
+        # A record that makes no sense is no closure to look at.
+        return [row for row in rows if row[2] > row[1]]
+
+    def boot_before(self, device: str, boot: str) -> tuple[str, int] | None:
+        """Return the boot before this one with the number of its last cycle."""
+        with closing(read_only(self.path)) as connection:
+            found: tuple[str, int] | None = connection.execute(
+                "SELECT boot, cycle_seq FROM fluxes WHERE device = ?1 AND boot <> ?2 "
+                "AND t < (SELECT min(t) FROM fluxes WHERE device = ?1 AND boot = ?2) "
+                "ORDER BY t DESC LIMIT 1",
+                (device, boot),
+            ).fetchone()
+            return found
