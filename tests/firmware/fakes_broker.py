@@ -227,7 +227,7 @@ class FakeServer:
 
     def settled(self, boot):
         """Numbers of a boot that need not come again."""
-        return self.records.get(boot, {}).keys() | self.gone.get(boot, {}).keys()
+        return set(self.records.get(boot, {})) | set(self.gone.get(boot, {}))
 
     def ack(self, boot):
         """Return the acknowledgement of a boot."""
@@ -275,7 +275,7 @@ class FakeServer:
         for n in range(mark + 1, batch.low):
             if n not in rows:
                 gone.setdefault(n, "forgotten")
-        for row in (*batch.samples, *batch.events):
+        for row in list(batch.samples) + list(batch.events):
             n, value = batch.seq + row.i, (batch.tick + row.dt, tuple(row[2:]))
             if n in rows:
                 self.duplicates += 1

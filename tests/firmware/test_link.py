@@ -40,7 +40,7 @@ class Bench:
         self.hw.net.peers[("broker", 8883)] = self.broker
         self.hw.net.serve_ntp()
         self.server = FakeServer(self.broker)
-        self.settings = {**SETTINGS, **change}
+        self.settings = dict(SETTINGS, **change)
         self.generated = {}
         self.steps = 0
         self.commands = []
@@ -72,7 +72,7 @@ class Bench:
                 self.sample_due += 3000
                 self.value += 1
                 boot = self.queue.boot
-                seq = self.queue.append_sample((self.value, *ROW[1:]), now, self.loc)
+                seq = self.queue.append_sample((self.value,) + ROW[1:], now, self.loc)
                 self.generated[boot, seq] = (now, self.value)
             wake = min(self.clock.step(now), self.link.step(now), self.sample_due)
             self.steps += 1
@@ -447,7 +447,7 @@ def test_two_devices_of_one_name_do_not_delete_each_others_records():
 # --- memory, flash, speed
 
 
-def test_no_memory_for_a_batch_makes_smaller_ones(monkeypatch):
+def test_no_memory_for_a_batch_makes_smaller_ones():
     bench = Bench()
     bench.hw.net.online = False
     bench.run(HOUR)
@@ -459,9 +459,12 @@ def test_no_memory_for_a_batch_makes_smaller_ones(monkeypatch):
             raise MemoryError
         return write(boot, records, *rest)
 
-    monkeypatch.setattr(links.wire, "batch", scarce)
-    bench.run(2 * MINUTE)
-    bench.settle()
+    links.wire.batch = scarce
+    try:
+        bench.run(2 * MINUTE)
+        bench.settle()
+    finally:
+        links.wire.batch = write
     bench.check()
     assert max(batch.n for _, batch in bench.server.log) <= 20
     assert bench.queue.depth() <= 6

@@ -1,0 +1,5 @@
+"""The chip's `os`, with an environment."""
+
+from uos import *  # noqa: F403
+
+environ = {}
