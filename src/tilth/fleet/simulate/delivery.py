@@ -1,6 +1,12 @@
-"""When the records of a simulated device reach the server: outages, lateness."""
+"""When the records of a simulated device reach the server: outages, lateness, repeats.
+
+The vectorised simulator knows no packets. This is the model of the way it uses; in
+the loop the firmware's own link, over real connections, takes its place.
+"""
 
 from __future__ import annotations
+
+import random
 
 import numpy as np
 
@@ -11,6 +17,9 @@ BATCH_MS = 15_000
 #: Samples a device that was cut off sends per second when it is back: four batches of
 #: 200 in flight, answered within about a second.
 BACKLOG_RATE = 800.0
+#: A batch that is overtaken arrives this much later, ms; one that comes twice does so
+#: after the device has waited for its acknowledgement.
+OVERTAKEN_MS, AGAIN_MS = 20_000, 5_000
 #: Faults that cut the device from the server.
 _CUTS = ("wifi_loss", "dns_failure", "broker_down")
 
@@ -25,13 +34,13 @@ class Delivery:
     devices : int
         Size of the fleet.
     seed : int
-        Of the latencies.
+        Of the latencies and of which batches are hit.
     """
 
     def __init__(self, episodes, devices: int, seed: int) -> None:
         self.seed = seed
         self.cuts: list[np.ndarray] = []
-        self.held: list[list[Episode]] = []
+        self.meddled: list[list[Episode]] = []
         for device in range(devices):
             mine = [e for e in episodes if e.device in (device, WHOLE_FLEET)]
             spans = [(e.t_from, e.t_to) for e in mine if e.kind in _CUTS]
@@ -40,49 +49,70 @@ class Delivery:
                     down = int(1000 * min(e.size, 55.0))
                     spans += [(t, t + down) for t in range(e.t_from, e.t_to, 60_000)]
             self.cuts.append(_merged(spans))
-            self.held.append([e for e in mine if e.kind == "late"])
+            kinds = ("late", "duplicate", "reordered")
+            self.meddled.append([e for e in mine if e.kind in kinds])
 
     def received(self, device: int, t: np.ndarray) -> np.ndarray:
-        """Return when samples of these times arrive.
+        """Return when samples of these times arrive first, UTC ms, int64."""
+        return self.journey(device, t)[1]
+
+    def journey(self, device: int, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return when records of these times are sent and when they arrive.
 
         Parameters
         ----------
         device : int
             Number of the device.
         t : numpy.ndarray
-            UTC ms of the samples, rising.
+            UTC ms of the records, not falling.
 
         Returns
         -------
-        numpy.ndarray
-            UTC ms, int64, not before `t`.
+        sent, recv : numpy.ndarray
+            UTC ms, int64; `recv` is never before `t`. Records of one batch share
+            both.
         """
         if not len(t):
-            return t.copy()
-        rng = np.random.default_rng([self.seed, 7, device, int(t[0] // 1000)])
-        # Samples of one batch travel together.
-        shift = 7919 * device
+            return t.copy(), t.copy()
+        shift = 7919 * device % BATCH_MS
         first = (int(t[0]) + shift) // BATCH_MS
-        edges = (
-            np.arange(first, (int(t[-1]) + shift) // BATCH_MS + 1) * BATCH_MS - shift
-        )
+        edges = np.arange(first, (int(t[-1]) + shift) // BATCH_MS + 1)
+        # The latency belongs to the batch, whatever part of it is asked for.
+        noise = np.random.default_rng([self.seed, 7, device, int(first) & 0xFFFFFFFF])
+        latency = 20.0 + 30.0 * np.exp(0.5 * noise.standard_normal(len(edges)))
+        edges = edges * BATCH_MS - shift
         each = np.diff(np.searchsorted(t, edges), append=len(t))
-        latency = 20.0 + 30.0 * np.exp(0.5 * rng.standard_normal(len(edges)))
         sent = np.repeat(edges + BATCH_MS, each)
         recv = np.repeat(edges + BATCH_MS + latency.astype(np.int64), each)
-        for episode in self.held[device]:
-            hit = (t >= episode.t_from) & (t < episode.t_to)
-            recv[hit] += int(1000 * abs(episode.size))
+        for episode in self.meddled[device]:
+            if episode.kind == "late":
+                hit = (sent >= episode.t_from) & (sent < episode.t_to)
+                recv[hit] += int(1000 * abs(episode.size))
         cuts = self.cuts[device]
         if len(cuts):
             at = np.searchsorted(cuts[:, 0], sent, side="right") - 1
             cut = (at >= 0) & (sent < cuts[np.maximum(at, 0), 1])
             if cut.any():
-                back = cuts[at[cut], 1]
-                # Live first, the newest of the backlog last: in order of age.
-                waited = (t[cut] - cuts[at[cut], 0]) / 3000.0
-                recv[cut] = back + 200 + (1000 * waited / BACKLOG_RATE).astype(np.int64)
-        return recv
+                since, back = cuts[at[cut], 0], cuts[at[cut], 1]
+                # Whole batches of the backlog, in order of age.
+                waited = np.maximum(t[cut] - since, 0) // 3000 // 200
+                delay = 200 + (1000 * 200 * waited / BACKLOG_RATE).astype(np.int64)
+                recv[cut] = back + delay
+        return sent, recv
+
+    def arrivals(self, device: int, sent: int, recv: int, seq: int) -> list[int]:
+        """Return when one batch arrives: once, later than others, or twice."""
+        when = [recv]
+        for episode in self.meddled[device]:
+            if episode.kind == "late" or not episode.t_from <= sent < episode.t_to:
+                continue
+            draw = random.Random(f"{self.seed} {device} {sent} {seq} {episode.kind}")
+            if draw.random() < episode.size:
+                if episode.kind == "duplicate":
+                    when.append(recv + AGAIN_MS)
+                else:
+                    when = [w + OVERTAKEN_MS for w in when]
+        return when
 
 
 def _merged(spans: list[tuple[int, int]]) -> np.ndarray:

@@ -38,7 +38,7 @@ _SLOT, _SWEPT, _SHUT, _LITTLE, _OPENED, _FLUSHED, _LABELLED, _PLANNED = (
         "slot", "swept", "shut", "little", "opened", "flushed", "labelled", "planned"
     )
 )  # fmt: skip
-_SOFT, _BROWNOUT = WHYS.index("soft"), WHYS.index("brownout")
+_POWER, _SOFT, _BROWNOUT = (WHYS.index(w) for w in ("power", "soft", "brownout"))
 _WEAK = WHYS.index("weak")
 _PENDING, _FAULT = STATES["reboot_pending"], STATES["fault"]
 _CRC, _MISSING, _WARMUP = FLAGS["co2_crc"], FLAGS["co2_missing"], FLAGS["warmup"]
@@ -68,7 +68,7 @@ def run_day(
     beats, noise, chance : numpy.ndarray
         Draws: normal (2, beat), normal (6, sample), uniform (sample,).
     values, times : numpy.ndarray
-        int32 (10, sample) and int64 (3, sample), in the order of `VALUES` and `TIMES`.
+        int32 (11, sample) and int64 (3, sample), in the order of `VALUES` and `TIMES`.
     events, cycles : numpy.ndarray
         `EVENT` and `CYCLE` records.
     boots : numpy.ndarray
@@ -104,7 +104,7 @@ def run_day(
         advance(s, d, m, t)
         reset = 0
         if t == s.restart_at:
-            reset = _BROWNOUT
+            reset = _POWER if s.phase == _BOOT else _BROWNOUT
         elif t == until:
             n_event, n_cycle, reset = _next_phase(
                 s, m, tm, events, n_event, cycles, n_cycle, pending
@@ -140,6 +140,7 @@ def _emit(events, n, s, kind, cycle, a, b, why):
     e = events[n]
     e.seq, e.t, e.tick, e.boot = s.seq, s.t, _tick(s), s.boot
     e.kind, e.cycle, e.a, e.b, e.why = kind, cycle, a, b, why
+    e.c, e.d = NULL, NULL
     s.seq += 1
     return n + 1
 
@@ -265,6 +266,10 @@ def _decide(s, m, tm, tick, events, n_event, pending):
     move(s, m, 0)
     n_event = _enter(s, _OPENING, tick + tm.leg, events, n_event, why)
     n_event = _emit(events, n_event, s, _CYCLE, s.cycle, p.close_tick, p.open_tick, why)
+    if s.first_reading != NULL:
+        events[n_event - 1].c = s.first_reading
+        if reading != NULL:
+            events[n_event - 1].d = reading - s.first_reading
     s.cycle = -1
     return n_event
 
@@ -389,7 +394,7 @@ def _sample(s, d, m, tm, z, u, value, time):
         flags |= _LOW
     value[0], value[1], value[2], value[3], value[4] = co2, st, rh, at, p
     value[5], value[6], value[7], value[8] = lux, mv, s.phase, flags
-    value[9] = s.boot
+    value[9], value[10] = s.boot, s.misplaced
     time[0], time[1], time[2] = s.t, s.sample, s.seq
     s.seq += 1
     s.sample += tm.sample

@@ -11,7 +11,9 @@ NULL = int(np.iinfo(np.int32).min)
 STILL, PULSES, FULL = 0, 1, 2
 
 #: Columns of whole numbers of a sample, in the scaled units of the wire.
-VALUES = ("co2", "st", "rh", "at", "p", "lux", "mv", "state", "flags", "boot")
+VALUES = (
+    "co2", "st", "rh", "at", "p", "lux", "mv", "state", "flags", "boot", "misplaced",
+)  # fmt: skip
 
 #: Columns of 64 bits of a sample: true time (UTC ms), ticks since boot, number.
 TIMES = ("t", "tick", "seq")
@@ -129,6 +131,8 @@ EVENT = np.dtype(
         ("cycle", "i8"),
         ("a", "i8"),
         ("b", "i8"),
+        ("c", "i8"),
+        ("d", "i8"),
         ("why", "i4"),  # place in WHYS
     ]
 )

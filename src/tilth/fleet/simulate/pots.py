@@ -189,6 +189,18 @@ def device_name(number: int, seed: int) -> str:
     return f"24a160{mixed:02x}{number:04x}"
 
 
+def mistyped(place: str) -> str:
+    """Return a legal location code that is the wrong one.
+
+    Examples
+    --------
+    >>> mistyped("5.10.A")
+    '5.10.B'
+    """
+    head, _, replica = place.rpartition(".")
+    return f"{head}.{chr((ord(replica) - 64) % 26 + 65)}"
+
+
 def draw_fleet(
     devices: int,
     climate: Climate,

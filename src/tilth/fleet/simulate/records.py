@@ -17,7 +17,7 @@ from tilth.core.progress import progress
 from tilth.fleet.simulate.delivery import Delivery
 from tilth.fleet.simulate.layouts import CYCLE, EVENT, TIMES, VALUES, WHYS
 from tilth.fleet.simulate.plan import DAY_MS, Episode
-from tilth.fleet.simulate.pots import Fleet, Garden, Mixing
+from tilth.fleet.simulate.pots import Fleet, Garden, Mixing, mistyped
 from tilth.fleet.simulate.timing import CycleTiming
 from tilth.fleet.simulate.world import FleetWorld, draw_world
 
@@ -39,8 +39,9 @@ class DeviceDay:
         UTC day number since 1970.
     values : dict of str to numpy.ndarray
         int32 columns of the samples, as on the wire: ``co2`` (0.1 ppm), ``st``,
-        ``rh``, ``at`` (0.01), ``p`` (Pa), ``lux``, ``mv``, ``state``, ``flags`` and
-        ``boot`` (number in `boots`). `NULL` where nothing was measured.
+        ``rh``, ``at`` (0.01), ``p`` (Pa), ``lux``, ``mv``, ``state``, ``flags``,
+        ``boot`` (number in `boots`) and ``misplaced`` (1: the device shows a wrong
+        location code). `NULL` where nothing was measured.
     times : dict of str to numpy.ndarray
         int64 columns: ``t`` (true UTC ms), ``tick`` (ms since boot), ``seq`` and
         ``recv`` (UTC ms at which the server would have it).
@@ -64,6 +65,11 @@ class DeviceDay:
 
     def __len__(self) -> int:
         return len(self.times["t"])
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """The location code the device shows: the right one, and a mistyped one."""
+        return self.location, mistyped(self.location)
 
     def cycle_table(self) -> pd.DataFrame:
         """Return the truth about the closings with names instead of codes."""
@@ -263,9 +269,9 @@ class _Carried:
         values = np.empty((len(VALUES), samples), np.int32)
         times = np.empty((len(TIMES), samples), np.int64)
         # Restarts in a row are the most events there can be: three in five seconds.
-        events = np.zeros(length // 1000 + 64, EVENT)
-        cycles = np.zeros(length // 5000 + 16, CYCLE)
-        boots = np.zeros((length // 4000 + 16, 3), np.int64)
+        events = np.empty(length // 1000 + 64, EVENT)
+        cycles = np.empty(length // 5000 + 16, CYCLE)
+        boots = np.empty((length // 4000 + 16, 3), np.int64)
         n, n_event, n_cycle, n_boot = run_day(
             begin,
             end,

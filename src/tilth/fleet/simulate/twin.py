@@ -13,6 +13,7 @@ from tilth.fleet.simulate.flash import MemoryFlash
 from tilth.fleet.simulate.layouts import FULL, STILL
 from tilth.fleet.simulate.network import Net, Transport
 from tilth.fleet.simulate.plan import DAY_MS, MINUTE_MS, WHOLE_FLEET, Episode
+from tilth.fleet.simulate.pots import mistyped
 from tilth.fleet.simulate.world import FAR, FleetWorld
 
 #: A servo this near to the pulse of the closed lid holds it shut, us.
@@ -321,10 +322,8 @@ class ChamberTwin:
 
     def place_now(self) -> str:
         """Return the location code its keeper believes the chamber to have."""
-        if "wrong_location" not in self._on:
-            return self.location
-        table, variant, replica = self.location.split(".")
-        return f"{table}.{variant}.{chr((ord(replica) - 64) % 26 + 65)}"
+        wrong = "wrong_location" in self._on
+        return mistyped(self.location) if wrong else self.location
 
     # --- the physics behind
 
