@@ -32,7 +32,7 @@ MAX_UNSENT = 20_000
 
 _PROBE = "tilth/v1/000000000000/ack"
 _NEVER = 0xFFFFFFFF
-_UNSUPPORTED = (1, 0x84)
+_UNSUPPORTED = 0x84
 
 #: A token: number of the connection, message id, QoS.
 Token = tuple[int, int, int]
@@ -88,30 +88,33 @@ class MqttLink:
         self._version = version or 5
         self._may_fall_back = version is None
         self._keepalive = keepalive
-        self._stopping = threading.Event()
-        self._gone = threading.Event()
         self._lock = threading.Lock()
         self._connection = 0
         self._unsent = 0
         self._answered = False
+        self._old_broker = threading.Event()
+        self._stopping = False
         self.connected = False
         self.problem: str | None = None
         self.problems: deque[str] = deque(maxlen=100)
         self._on_connected: list[Callable[[], object]] = []
         self._client = self._make()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="mqtt", daemon=True)
 
     def start(self) -> None:
         """Connect, and again whenever the connection breaks, until `close`."""
+        self._open()
         self._thread.start()
 
     def close(self) -> None:
-        """Disconnect; the broker keeps the session."""
-        self._stopping.set()
-        self._gone.set()
-        self._client.disconnect()
+        """Disconnect; the broker keeps the session. A second call does nothing."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._old_broker.set()
         if self._thread.is_alive():
-            self._thread.join(10.0)
+            self._thread.join()
+        self._shut()
 
     def __enter__(self) -> MqttLink:
         self.start()
@@ -152,7 +155,6 @@ class MqttLink:
             client_id=self._client_id,
             clean_session=None if five else False,
             protocol=paho.MQTTv5 if five else paho.MQTTv311,
-            reconnect_on_failure=False,
             manual_ack=True,
         )
         user, password = self._login
@@ -160,71 +162,65 @@ class MqttLink:
             client.username_pw_set(user, password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
+        client.reconnect_delay_set(1, 30)
         client.max_inflight_messages_set(100)
         client.max_queued_messages_set(10_000)
         client.on_connect = self._connect
+        client.on_connect_fail = self._failed
         client.on_disconnect = self._disconnect
         client.on_subscribe = self._subscribed
         client.on_publish = self._published
         client.on_message = self._message
         return client
 
-    def _run(self) -> None:
-        pause = 0.5
-        while not self._stopping.is_set():
-            self._gone.clear()
-            self._answered = False
-            try:
-                self._open()
-                self._client.loop_start()
-                self._gone.wait()
-            except (OSError, ValueError) as error:
-                self._trouble(f"no connection to {self._address}: {error}")
-            was_connected, self.connected = self.connected, False
-            self._client.loop_stop()
-            if self._stopping.is_set():
-                break
-            if not self._answered and self._may_fall_back and self._version == 5:
-                self._refused_five()
-            pause = 0.5 if was_connected else min(2 * pause, 30.0)
-            self._stopping.wait(pause)
-
     def _open(self) -> None:
-        self._connection += 1
-        with self._lock:
-            self._unsent = 0
         host, port = self._address
         if self._version == 5:
             wishes = Properties(PacketTypes.CONNECT)
             wishes.SessionExpiryInterval = _NEVER
             wishes.ReceiveMaximum = RECEIVE_MAXIMUM
-            self._client.connect(
+            self._client.connect_async(
                 host, port, self._keepalive, clean_start=False, properties=wishes
             )
         else:
-            self._client.connect(host, port, self._keepalive)
+            self._client.connect_async(host, port, self._keepalive)
+        self._client.loop_start()
 
-    def _refused_five(self) -> None:
-        """Speak MQTT 3.1.1 to a broker that hangs up on version 5."""
-        if self.problem is None or not self.problem.startswith("no connection"):
+    def _shut(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._client.reinitialise(self._client_id)  # closes its sockets
+        self.connected = False
+
+    def _watch(self) -> None:
+        """Begin anew with MQTT 3.1.1 if the broker knows no other."""
+        self._old_broker.wait()
+        if not self._stopping:
             _log.info("the broker does not speak MQTT 5: 3.1.1 from now on")
+            self._shut()
             self._version = 4
             self._client = self._make()
+            self._open()
 
     def _connect(
         self, client: paho.Client, _u: Any, _f: Any, reason: Any, _p: Any
     ) -> None:
-        value = getattr(reason, "value", reason)
-        if reason.is_failure:
-            # Version 5 refused: not an answer, but a reason to speak 3.1.1.
-            self._answered = value not in _UNSUPPORTED
+        if not reason.is_failure:
+            self._connection += 1
+            self._answered = True
             self.problem = None
-            if self._answered:
-                self._trouble(f"the broker refuses this client: {reason}")
-            return
-        self._answered = True
-        self.problem = None
-        client.subscribe(SUBSCRIPTIONS)
+            with self._lock:
+                self._unsent = 0
+            client.subscribe(SUBSCRIPTIONS)
+        elif reason.value == _UNSUPPORTED and self._may_fall_back:
+            self._old_broker.set()
+        else:
+            self._answered = True
+            self._trouble(f"the broker refuses this client: {reason}")
+
+    def _failed(self, _c: paho.Client, _u: Any) -> None:
+        host, port = self._address
+        self._trouble(f"no connection to {host}:{port}")
 
     def _subscribed(
         self, client: paho.Client, _u: Any, _mid: int, reasons: Any, _p: Any
@@ -254,18 +250,26 @@ class MqttLink:
     def _disconnect(
         self, _c: paho.Client, _u: Any, _f: Any, reason: Any, _p: Any
     ) -> None:
-        self.connected = False
-        if not self._stopping.is_set() and self._answered:
+        was_connected, self.connected = self.connected, False
+        if self._stopping:
+            return
+        if was_connected:
             self._trouble(f"disconnected: {reason}")
-        self._gone.set()
+        elif not self._answered and self._may_fall_back:
+            self._old_broker.set()  # it hung up on version 5 without a word
 
     def _message(self, client: paho.Client, _u: Any, message: Any) -> None:
         token = None
         if message.qos:
             token = (self._connection, message.mid, message.qos)
-        taken = self._put(
-            message.topic, message.payload, message.retain, message.qos, token
-        )
+        try:
+            taken = self._put(
+                message.topic, message.payload, message.retain, message.qos, token
+            )
+        except Exception:
+            # An error here would end the thread that reads from the broker.
+            _log.exception("a message was not taken")
+            taken = False
         if not taken and token is not None:
             # Dropped because too much waits: the device sends it again, but the
             # broker must not count it against this client's window for ever.
