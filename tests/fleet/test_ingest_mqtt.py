@@ -146,7 +146,10 @@ def test_what_the_rules_of_a_broker_forbid_surfaces(mosquitto, tmp_path, rules, 
     folder.mkdir()
     (folder / "acl").write_text(f"user tilth\n{rules}")
     (folder / "acl").chmod(0o600)
-    config = "listener {port} 127.0.0.1\nallow_anonymous true\nuser {user}\nacl_file {folder}/acl\n"
+    config = (
+        "listener {port} 127.0.0.1\nallow_anonymous true\nuser {user}\n"
+        "acl_file {folder}/acl\n"
+    )
     with (
         Mosquitto(folder, config) as broker,
         MqttLink(
