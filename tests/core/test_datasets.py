@@ -11,10 +11,13 @@ from tilth.core.datasets import DataFile, DatasetInfo
 from tilth.core.errors import DatasetError
 
 NAMES = [
+    "carbdown-fleet-greenhouse",
+    "carbdown-fleet-xxl",
     "carbdown-greenhouse",
     "carbdown-greenhouse-workbook",
     "carbdown-xxl",
     "fluxbot",
+    "fluxbot-completeness",
     "fluxible-reference",
     "gasfluxes-reference",
     "goflux-reference",
@@ -123,7 +126,7 @@ def test_every_registered_dataset_states_its_terms_and_how_to_get_it():
             assert text
             assert "\n" not in text
         assert "TILTH_DATA" in about.obtained
-        assert about.folder.startswith("chambers/")
+        assert about.folder.split("/")[0] in ("chambers", "fleet")
         assert about.files
 
 
