@@ -152,11 +152,21 @@ def test_data_without_a_licence_say_so():
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", [n for n in NAMES if n != NAMES[1]])
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if n != "carbdown-greenhouse-workbook"]
+)
 def test_the_real_files_are_those_registered(dataset, name):
     folder = dataset(name)
     assert datasets.verify(name) == folder
-    assert every_file(folder) == sorted(f.path for f in datasets.info(name).files)
+    listed = sorted(f.path for f in datasets.info(name).files)
+    found = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+    if name == "fluxbot-completeness":  # one file in a folder of other datasets
+        found = [path for path in found if path in listed]
+    assert found == listed
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one():
