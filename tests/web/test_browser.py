@@ -233,6 +233,28 @@ def test_no_page_scrolls_sideways_or_jumps(at, width, dark):
         assert shift < 0.05, f"{path} jumps: {shift}"
 
 
+def test_hostile_text_of_a_device_neither_runs_nor_breaks_the_page(at, served):
+    attack = "<img src=x onerror='window.pwned=1'>" + "W" * 120
+    served.places_of["ffffffffffff"] = attack
+    served.raise_alarm(attack, "ffffffffffff", "info", attack)
+    try:
+        for path in ("/", "/devices/ffffffffffff", "/alarms", "/ledger", "/export"):
+            browser = at(path, 375)
+            wide = (
+                "return [...document.querySelectorAll('main *')]"
+                ".filter((e) => e.getBoundingClientRect().right > innerWidth + 1"
+                " && !e.closest('.scroll, .tile-head, .unseen, pre'))"
+                ".map((e) => e.tagName + '.' + e.className)"
+            )
+            found = browser.execute_script(wide)
+            assert found == [], path
+            assert browser.execute_script("return window.pwned") is None
+            assert not browser.find_elements("css selector", "img")
+    finally:
+        del served.places_of["ffffffffffff"]
+        served.control.write("DELETE FROM alarms WHERE subject = 'ffffffffffff'")
+
+
 def test_text_stands_out_from_its_ground_in_light_and_dark(at):
     script = """
       const linear = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;

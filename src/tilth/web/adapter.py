@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -50,8 +48,6 @@ class ServiceSource(ControlPart, DataPart):
         self._feed = Feed(service)
         self.registry = fleet_registry(service)
         self._started = service.clock()
-        self._fresh: dict[str, tuple[float, Any]] = {}
-        self._reading = threading.Lock()
 
     def clock(self) -> int:
         """Return the time now."""
@@ -66,20 +62,11 @@ class ServiceSource(ControlPart, DataPart):
         """Return a queue of updates."""
         return self._feed.subscribe()
 
-    def _shared(self, name: str, read: Callable[[], Any]) -> Any:
-        """Read something once for all who ask within a moment."""
-        with self._reading:
-            at, value = self._fresh.get(name, (-math.inf, None))
-            if time.monotonic() - at > _FRESH_S:
-                value = read()
-                self._fresh[name] = (time.monotonic(), value)
-            return value
-
     # What is there now
 
     def tiles(self) -> Sequence[Tile]:
         """Return every device as it is now."""
-        return self._shared("tiles", self._tiles)
+        return self._shared.get("tiles", _FRESH_S, self._tiles)
 
     def _tiles(self) -> Sequence[Tile]:
         places, worst = self.places(), _by_device(self.alarms())

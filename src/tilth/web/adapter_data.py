@@ -29,6 +29,7 @@ from tilth.web.model import (
     Trace,
     VariantSeries,
 )
+from tilth.web.shared import Shared
 
 #: Counts of the wire per unit the pages print: hPa and V, the rest as in the protocol.
 _COUNTS = {channel.name: round(1 / channel.scale) for channel in CHANNELS} | {
@@ -44,6 +45,10 @@ _RAW_SPAN = 10 * DAY_MS
 
 #: Boots and events of a device on its page.
 _BOOTS, _EVENTS = 30, 200
+
+#: What is costly to work out is shared by all who ask for nearly the same within: the
+#: grid of time, ms, and the age, s. What belongs to one device is kept shorter.
+_SHARED_MS, _SHARED_S, _FRESH_S = 60_000, 30.0, 2.0
 
 #: Flags of a flux that are remarks on the weather of a fit, not doubts.
 _UNREMARKABLE = ("autocorrelated", "no_curvature", "missing_values", "repeated_values")
@@ -66,6 +71,7 @@ class DataPart:
 
     def __init__(self, service: Any) -> None:
         self._service = service
+        self._shared = Shared()
 
     # One device
 
@@ -198,6 +204,10 @@ class DataPart:
 
     def variants(self, start: int, end: int) -> Sequence[VariantSeries]:
         """Return the fluxes of every variant by the hour."""
+        key = ("variants", start // _SHARED_MS, end // _SHARED_MS)
+        return self._shared.get(key, _SHARED_S, lambda: self._variants(start, end))
+
+    def _variants(self, start: int, end: int) -> Sequence[VariantSeries]:
         table = self._service.live.fluxes(
             start, end, usable=True, columns=("t", "loc", "flux", "se")
         )
@@ -212,6 +222,10 @@ class DataPart:
 
     def effects(self, start: int, end: int) -> Sequence[Effect]:
         """Return every variant against its control."""
+        key = ("effects", start // _SHARED_MS, end // _SHARED_MS)
+        return self._shared.get(key, _SHARED_S, lambda: self._effects(start, end))
+
+    def _effects(self, start: int, end: int) -> Sequence[Effect]:
         from tilth.chambers.effects import paired_effects
 
         table = self._service.live.fluxes(
@@ -248,6 +262,15 @@ class DataPart:
         self, first_day: str, last_day: str, device: str | None = None
     ) -> Sequence[LedgerDay]:
         """Return the ledger of UTC days, both ends included."""
+        key = ("ledger", first_day, last_day, device)
+        fresh = _FRESH_S if device else _SHARED_S
+        return self._shared.get(
+            key, fresh, lambda: self._ledger(first_day, last_day, device)
+        )
+
+    def _ledger(
+        self, first_day: str, last_day: str, device: str | None
+    ) -> Sequence[LedgerDay]:
         first, last = (
             int(pd.Timestamp(day).timestamp()) // 86_400
             for day in (first_day, last_day)

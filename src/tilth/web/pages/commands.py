@@ -107,9 +107,6 @@ async def send(request: Request, session: Session, form: FormData) -> Response:
             not_after + delay,
             session.user,
         )
-    await room.note(
-        session.user, "command", {"cmd": kind.name, "args": args, "to": devices}
-    )
     return done(request, "/commands", "sent")
 
 
