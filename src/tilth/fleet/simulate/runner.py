@@ -23,6 +23,8 @@ from tilth.fleet.simulate.world import FAR, FleetWorld, draw_world
 #: Virtual time a device may run on while an answer is on its way, ms: below the 5 s
 #: after which it would send again.
 SLACK_MS = 4_000
+#: How far devices may run ahead of one that waits, ms of virtual time.
+SPREAD_MS = 30_000
 #: Real time to wait for an answer before virtual time goes on without it, s.
 PATIENCE_S = 5.0
 #: Steps of devices between two looks at the sockets.
@@ -72,8 +74,9 @@ class Device:
         Whether this is the second device of an address.
     """
 
-    def __init__(self, twin: ChamberTwin, clone: bool = False) -> None:
+    def __init__(self, twin: ChamberTwin, number: int, clone: bool = False) -> None:
         self.twin = twin
+        self.number = number
         self.app: Any = None
         self.boots: dict[str, BootLedger] = {}
         self.resets: list[tuple[int, str]] = []
@@ -148,9 +151,10 @@ class FleetRun:
 class FleetRunner:
     """Chambers in virtual time; `run_until` moves it on.
 
-    Virtual time stands still while a device waits for an answer that takes longer
-    than `slack_ms` of it, so that no retransmission happens that a real fleet would
-    not make. Use it as a context, or close it.
+    A device's virtual time stands still while it waits for an answer that takes
+    longer than `slack_ms` of it, so that no retransmission happens that a real fleet
+    would not make; the others go on, at most `spread_ms` ahead of it. Use it as a
+    context, or close it.
 
     Parameters
     ----------
@@ -164,8 +168,8 @@ class FleetRunner:
     settings : mapping, optional
         Settings of the measurement that differ from the firmware's defaults, such as
         ``{"batch_ms": 60_000}``.
-    slack_ms, patience_s
-        See `SLACK_MS` and `PATIENCE_S`.
+    slack_ms, spread_ms, patience_s
+        See `SLACK_MS`, `SPREAD_MS` and `PATIENCE_S`.
     keep_records : bool
         Keep every sample that was generated in the ledgers, for comparison.
 
@@ -187,11 +191,13 @@ class FleetRunner:
         settings: Mapping[str, Any] | None = None,
         *,
         slack_ms: int = SLACK_MS,
+        spread_ms: int = SPREAD_MS,
         patience_s: float = PATIENCE_S,
         keep_records: bool = False,
     ) -> None:
         self.world, self.broker = world, broker
-        self.slack_ms, self.patience_s = slack_ms, patience_s
+        self.slack_ms, self.spread_ms = slack_ms, spread_ms
+        self.patience_s = patience_s
         self.keep_records = keep_records
         self.now = world.start
         self.waited_s = 0.0
@@ -199,12 +205,13 @@ class FleetRunner:
         self._selector = selectors.DefaultSelector()
         self._app = firmware_module("app").App
         self._heap: list[tuple[int, int, int]] = []
+        self._parked: dict[int, tuple[int, int, float]] = {}
         self._count = 0
         self.devices: list[Device] = []
         for number in range(len(world.fleet.names)):
             twin = ChamberTwin(world, number, self._dial_for(number))
             self._prepare(twin, credentials)
-            self._add(Device(twin))
+            self._add(Device(twin, number))
         self._clones = [e for e in world.episodes if e.kind == "cloned"]
 
     def __enter__(self) -> FleetRunner:
@@ -214,31 +221,34 @@ class FleetRunner:
         self.close()
 
     def clock(self) -> int:
-        """Return the virtual time, UTC ms: the clock for a server."""
+        """Return the virtual time of the foremost device: the clock for a server."""
         return self.now
 
     def run_until(self, t: int) -> None:
         """Run to a virtual time, UTC ms."""
         heap = self._heap
         while True:
-            at, number, version = heap[0]
-            device = self.devices[number]
-            if version != device.version:
+            while heap and heap[0][2] != self.devices[heap[0][1]].version:
                 heapq.heappop(heap)
+            at, number, _ = heap[0] if heap else (FAR, -1, 0)
+            last = min(t, self._parked_from() + self.spread_ms)
+            if at >= last:
+                if not self._parked:
+                    break
+                self._wait()
                 continue
-            if at >= t:
-                break
+            heapq.heappop(heap)
+            device = self.devices[number]
             since = device.twin.net.waiting.since()
             if since is not None and at - since > self.slack_ms:
-                self._wait_for(device, at)
-                if device.version != version:
-                    continue
-            heapq.heappop(heap)
+                # Its time stands still until it has its answer.
+                self._parked[number] = (at, device.version, time.monotonic())
+                continue
             if at > self.now:
                 self.now = at
                 if self._clones:
                     self._handle_clones()
-            self._step(device)
+            self._step(device, at)
             self._count += 1
             if self._count >= _STEPS:
                 self._poll(0.0)
@@ -287,8 +297,7 @@ class FleetRunner:
         device = self.devices[number]
         self._went_off(device, "power")
         device.stopped = True
-        device.version += 1
-        heapq.heappush(self._heap, (FAR, number, device.version))
+        self._plan(device, FAR)
 
     def close(self) -> None:
         """Break all connections."""
@@ -325,19 +334,19 @@ class FleetRunner:
 
     def _add(self, device: Device) -> None:
         self.devices.append(device)
-        heapq.heappush(self._heap, (device.at, len(self.devices) - 1, device.version))
+        heapq.heappush(self._heap, (device.at, device.number, device.version))
 
     def _plan(self, device: Device, at: int) -> None:
         """Wake a device next at this true time."""
         device.at = at
         device.version += 1
-        number = self.devices.index(device) if device.clone else device.twin.device
-        heapq.heappush(self._heap, (at, number, device.version))
+        self._parked.pop(device.number, None)
+        heapq.heappush(self._heap, (at, device.number, device.version))
 
-    def _step(self, device: Device) -> None:
-        """Wake a device at the present time, and again while something is there."""
+    def _step(self, device: Device, at: int) -> None:
+        """Wake a device at a time, and again while something is there for it."""
         twin = device.twin
-        twin.now = now = max(self.now, twin.now)
+        twin.now = now = max(at, twin.now)
         try:
             twin.look()
             if twin.reset_at <= now and device.app is not None:
@@ -411,7 +420,7 @@ class FleetRunner:
             number = len(self.devices)
             twin = original.twin.clone(self._dial_for(number))
             twin.starts_at = self.now + RESTART_MS
-            clone = Device(twin, clone=True)
+            clone = Device(twin, number, clone=True)
             clone.at = twin.starts_at
             self._add(clone)
 
@@ -452,25 +461,27 @@ class FleetRunner:
             device = self.devices[key.data[0]]
             conn = device.twin.net.conn
             if conn is not None and conn.transport is key.data[1]:
-                self._step(device)
+                # What comes while time goes on comes now; while it stands, at once.
+                stands = device.number in self._parked
+                at = device.twin.now if stands else min(self.now, device.at)
+                self._step(device, at)
         return bool(ready)
 
-    def _wait_for(self, device: Device, at: int) -> None:
-        """Wait in real time until a device may go on to a virtual time."""
+    def _parked_from(self) -> int:
+        """Return the time of the device that stands still furthest behind."""
+        return min((at for at, _, _ in self._parked.values()), default=FAR)
+
+    def _wait(self) -> None:
+        """Wait in real time for an answer to one of the devices that stand still."""
         begun = time.monotonic()
-        waiting = device.twin.net.waiting
-        while True:
-            since = waiting.since()
-            if since is None or at - since <= self.slack_ms:
-                break
-            if time.monotonic() - begun > self.patience_s:
-                waiting.give_up()
-                break
-            version = device.version
-            self._poll(0.002)
-            if device.version != version:
-                break
-        self.waited_s += time.monotonic() - begun
+        self._poll(0.002)
+        now = time.monotonic()
+        self.waited_s += now - begun
+        for number, (at, _, since) in list(self._parked.items()):
+            if now - since > self.patience_s:
+                device = self.devices[number]
+                device.twin.net.waiting.give_up()
+                self._plan(device, at)
 
 
 def run_fleet(
@@ -486,6 +497,7 @@ def run_fleet(
     on_hour: Callable[[FleetRunner], None] | None = None,
     on_start: Callable[[FleetRunner], None] | None = None,
     slack_ms: int = SLACK_MS,
+    spread_ms: int = SPREAD_MS,
     patience_s: float = PATIENCE_S,
     keep_records: bool = False,
     **world_settings: Any,
@@ -520,7 +532,7 @@ def run_fleet(
     on_start, on_hour : callable, optional
         Called with the runner before the first step, and after every virtual hour;
         a server takes its clock from ``runner.clock``.
-    slack_ms, patience_s, keep_records
+    slack_ms, spread_ms, patience_s, keep_records
         See `FleetRunner`.
     **world_settings
         Further settings of `draw_world`, such as ``garden`` or ``sensor``.
@@ -546,6 +558,7 @@ def run_fleet(
         credentials,
         settings,
         slack_ms=slack_ms,
+        spread_ms=spread_ms,
         patience_s=patience_s,
         keep_records=keep_records,
     ) as runner:
