@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tilth.cli.fleet_firmware import firmware
 from tilth.cli.fleet_people import FOLDER, device, known_fleet, user
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(user, name="user")
 app.add_typer(device, name="device")
+app.add_typer(firmware, name="firmware")
 
 
 @app.callback()
@@ -90,6 +92,94 @@ def calibrate(
     with open_control(known_fleet(folder)) as control:
         queued = queue_calibration(control, at, ppm, only or None, by="command line")
     typer.echo(f"{len(queued)} chambers will be set to {ppm} ppm at {at}")
+
+
+@app.command()
+def simulate(
+    out: Path = typer.Option(..., metavar="DIR", help="New data folder."),
+    devices: int = typer.Option(50, min=1, help="Number of chambers."),
+    days: float = typer.Option(7.0, help="Days, up to now."),
+    faults: Path | None = typer.Option(
+        None, metavar="YAML", help="Plan of what fails; nothing by default."
+    ),
+    seed: int = typer.Option(0, help="Same seed, same fleet."),
+    in_loop: bool = typer.Option(
+        False,
+        "--firmware",
+        help="Run the chambers' own firmware over the broker: true, and slower.",
+    ),
+) -> None:
+    """Simulate a fleet into a data folder, with the truth beside it."""
+    from tilth.cli.display import print_table
+    from tilth.fleet.clock import iso, now_ms
+    from tilth.fleet.summary import completeness
+
+    minute = 60_000
+    start = iso(int(now_ms() - days * 86_400_000) // minute * minute)
+    if in_loop:
+        from tilth.fleet.trial import run_trial
+
+        run_trial(out, devices, days, faults, start=start, seed=seed)
+    else:
+        from tilth.fleet.fill import fill_simulated
+
+        fill_simulated(out, devices, days, faults, start=start, seed=seed)
+    table, proofs = completeness(out, days=10_000)
+    totals = table[["expected", "received", "late", "duplicate", "lost"]].sum()
+    print_table(
+        ("device-days", *totals.index),
+        [(str(len(table)), *(f"{n:,}" for n in totals))],
+        numeric=("device-days", *totals.index),
+    )
+    complete = sum(proof.complete for proof in proofs)
+    typer.echo(f"{complete} of {len(proofs)} boots complete. To see it:")
+    typer.echo(f"tilth serve {out}")
+
+
+@app.command()
+def replay(
+    source: Path = typer.Argument(metavar="FROM", help="Data folder to read."),
+    target: Path = typer.Argument(metavar="TO", help="Data folder to fill."),
+) -> None:
+    """Send what one data folder holds through the protocol into another."""
+    from tilth.fleet.fill import compute_fluxes
+    from tilth.fleet.fill import replay as send
+
+    told = send(source, target)
+    fluxes = compute_fluxes(target)
+    typer.echo(
+        f"{told['records']} new records, {told['duplicates']} were there already, "
+        f"{told['quarantined']} messages could not be read; {fluxes} fluxes"
+    )
+
+
+@app.command()
+def backup(
+    folder: Path = FOLDER,
+    target: Path = typer.Argument(
+        metavar="TARGET", help="New folder, .tar or .tar.gz."
+    ),
+    previous: Path | None = typer.Option(
+        None, metavar="BACKUP", help="Earlier backup folder; what it has is linked."
+    ),
+) -> None:
+    """Back up a data folder, whether its service runs or not."""
+    from tilth.fleet.backup import make_backup
+
+    manifest = make_backup(folder, target, previous=previous)
+    typer.echo(f"{len(manifest['files'])} files, checked: {target}")
+
+
+@app.command()
+def restore(
+    source: Path = typer.Argument(metavar="BACKUP", help="From tilth fleet backup."),
+    folder: Path = typer.Argument(metavar="DIR", help="New data folder."),
+) -> None:
+    """Make a data folder from a backup: all of it, or nothing."""
+    from tilth.fleet.backup import restore_backup
+
+    manifest = restore_backup(source, folder)
+    typer.echo(f"{len(manifest['files'])} files, checked: {folder}")
 
 
 def _texts(table: pd.DataFrame) -> list[list[str]]:

@@ -93,6 +93,7 @@ def add_device(
     """Enrol a chamber and write its secrets; again: a new password."""
     from tilth.fleet.control import master_secret, open_control
     from tilth.fleet.credentials import Credentials, provisioning, write_provisioning
+    from tilth.fleet.releases import KEY_SETTING
 
     networks = {
         net: typer.prompt(f"Password of {net}", hide_input=True, default="")
@@ -100,6 +101,7 @@ def add_device(
     }
     with open_control(_made(folder)) as control:
         given = Credentials(control, master_secret(folder)).enrol(name)
+        firmware_key = control.setting(KEY_SETTING, "")
     content = provisioning(
         given,
         host,
@@ -108,6 +110,7 @@ def add_device(
         ca=ca.read_text("ascii") if ca else "",
         wifi=networks,
         ntp_host=ntp,
+        firmware_key=firmware_key,
     )
     write_provisioning(out, content)
     typer.echo(f"{name} is enrolled; its secrets: {out}")

@@ -245,6 +245,7 @@ def provisioning(
     ca: str = "",
     wifi: Mapping[str, str] | None = None,
     ntp_host: str = "pool.ntp.org",
+    firmware_key: str = "",
 ) -> dict[str, Any]:
     """Return what is written to a device as ``/secret.json``.
 
@@ -262,6 +263,8 @@ def provisioning(
         Names of networks and their passwords, the preferred first.
     ntp_host : str
         Time server.
+    firmware_key : str
+        Public key of who may make firmware for it; without one it takes no updates.
     """
     if tls and not ca:
         raise InputError("with TLS a device needs the authority's certificate (ca)")
@@ -275,6 +278,7 @@ def provisioning(
         "command_key": enrolment.command_key,
         "ntp_host": ntp_host,
         "wifi": [list(pair) for pair in (wifi or {}).items()],
+        "firmware_key": firmware_key,
     }
 
 
@@ -285,15 +289,17 @@ def write_provisioning(
     write_private(path, json.dumps(content, indent=1) + "\n")
 
 
-def write_private(path: str | os.PathLike[str], text: str, mode: int = 0o600) -> None:
+def write_private(
+    path: str | os.PathLike[str], content: str | bytes, mode: int = 0o600
+) -> None:
     """Write a file others cannot read, whole or not at all."""
     path = Path(path)
     half = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     handle = os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
-            stream.write(text)
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(half, path)

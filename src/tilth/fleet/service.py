@@ -7,7 +7,6 @@ only place where they meet.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import ssl
@@ -36,6 +35,7 @@ from tilth.fleet.live import LiveFluxes
 from tilth.fleet.live_settings import LiveSettings
 from tilth.fleet.mqtt import MqttLink
 from tilth.fleet.rollout import DeviceNow, Rollouts
+from tilth.fleet.summary import devices_now
 
 _log = logging.getLogger(__name__)
 
@@ -293,15 +293,7 @@ class FleetService:
 
     def devices_now(self) -> dict[str, DeviceNow]:
         """Return version and connection of every device that has reported."""
-        with self.journal.reader() as reader:
-            rows = reader.execute(
-                "SELECT d.name, s.online, s.body FROM status s"
-                " JOIN devices d ON d.id = s.device"
-            ).fetchall()
-        return {
-            name: DeviceNow(str(json.loads(body).get("fw", "")), bool(online))
-            for name, online, body in rows
-        }
+        return devices_now(self.folder)
 
     def command(
         self,

@@ -13,6 +13,7 @@ from tilth.core.errors import InputError
 from tilth.fleet.clock import iso
 from tilth.fleet.database import read_only
 from tilth.fleet.ledger import Proof, device_days, ledger_frame, prove, recount
+from tilth.fleet.rollout import DeviceNow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,25 @@ def device_rows(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
         told = (body.get("loc", ""), state, iso(heard)[:19], body.get("fw", ""))
         rows.append((name, *told, str(waiting), str(dropped)))
     return rows
+
+
+def devices_now(folder: str | os.PathLike[str]) -> dict[str, DeviceNow]:
+    """Return version and connection of every device that has reported.
+
+    Parameters
+    ----------
+    folder : path
+        The fleet's data folder.
+    """
+    with closing(read_only(_journal(folder))) as reader:
+        rows = reader.execute(
+            "SELECT d.name, s.online, s.body FROM status s"
+            " JOIN devices d ON d.id = s.device"
+        ).fetchall()
+    return {
+        name: DeviceNow(str(json.loads(body).get("fw", "")), bool(online))
+        for name, online, body in rows
+    }
 
 
 def completeness(
