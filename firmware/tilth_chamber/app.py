@@ -85,6 +85,7 @@ class App:
             # were moved at once each time.
             self.servo.locked = self.weak >= WEAK
             self.servo.open()
+        hw.wdt_feed()
         self.queue = self.Queue(hw.fs, DATA, s, hw)
         self.clock = self.Clock(hw, s)
         self.label = Label(hw)
@@ -258,7 +259,8 @@ class App:
         if self.updater is None:
             raise ValueError("no updater")
         self.commands.finish(command_id, "running", {"version": args["version"]})
-        self.updater.begin(args)
+        finish = self.commands.finish
+        self.updater.begin(args, lambda how, body: finish(command_id, how, body))
 
     # --- the start
 
