@@ -188,7 +188,8 @@ class App:
             or not 0 <= span < HOUR_MS
         ):
             raise ValueError("jitter_ms: 0 to 3599999")
-        self.chamber.restart(now + jitter(self.hw.mac(), span), "command", True)
+        at = now + jitter(self.hw.mac(), span)
+        self.chamber.restart(at, "command", True, True)
 
     def do_open(self, command_id, args, now):
         """Open the lid and keep it open."""
