@@ -151,6 +151,7 @@ class Chamber:
         self.reboot_at = NEVER
         self.reboot_why = ""
         self.reboot_now = False
+        self.reboot_interrupts = False
         self._last_slot = None
         self._legs = []
         self._loc = ""
@@ -215,15 +216,25 @@ class Chamber:
         if not self.fire("stop", now, why):
             self.servo.open()
 
-    def restart(self, at, why, at_once):
+    def restart(self, at, why, at_once, interrupt=False):
         """Ask for a reset at a tick.
 
-        With `at_once` it comes as soon as the lid is open, opening it if need be;
-        else only early in the open time.
+        Parameters
+        ----------
+        at : int
+            Tick; `NEVER` takes the wish back.
+        why : str
+            For the record.
+        at_once : bool
+            True: in open air whenever that is; False: early in the open time, so
+            that no cycle is missed.
+        interrupt : bool
+            Do not wait for open air: open the lid.
         """
         self.reboot_at = at
         self.reboot_why = why
-        self.reboot_now = at_once
+        self.reboot_now = at_once or interrupt
+        self.reboot_interrupts = interrupt
 
     # --- entering a state: hardware first
 
@@ -321,7 +332,7 @@ class Chamber:
         elif state in SHUT:
             self.fire("longest", now)
         elif state == OPENING:
-            if self.reboot_now and now >= self.reboot_at:
+            if self.reboot_interrupts and now >= self.reboot_at:
                 self.fire("reboot", now, self.reboot_why)
             else:
                 self.fire("opened", now)
@@ -380,7 +391,7 @@ class Chamber:
                 self.fire("reboot", now, self.reboot_why)
         elif self.state in RESTING:
             self.fire("reboot", now, self.reboot_why)
-        elif self.reboot_now and self.state in IN_CYCLE:
+        elif self.reboot_interrupts and self.state in IN_CYCLE:
             self.fire("stop", now, "reboot")
 
     def _finish(self, now, before, why):
