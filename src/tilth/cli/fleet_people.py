@@ -161,8 +161,10 @@ def _made(folder: Path) -> Path:
 def known_fleet(folder: Path) -> Path:
     """Refuse a folder in which there is no fleet, before a file is made in it."""
     from tilth.core.errors import InputError
-    from tilth.fleet.control import CONTROL_FILE
 
-    if not (folder / CONTROL_FILE).exists():
-        raise InputError(f"{folder} is no data folder of a fleet: no {CONTROL_FILE}")
+    if not any((folder / f"{n}.sqlite").exists() for n in ("journal", "control")):
+        raise InputError(
+            f"{folder} is no data folder of a fleet (no journal.sqlite in it): "
+            "tilth serve or tilth fleet simulate make one"
+        )
     return folder
