@@ -5,6 +5,8 @@ from .app import App
 from .update import Trial, Updater
 
 JITTER_MS = 30_000
+# Nothing wakes the loop when a message arrives, so it looks this often.
+NAP_MS = 20
 
 
 class Machine:
@@ -48,16 +50,12 @@ def run(slots, boot):
     """Run until something raises; called by the loader."""
     import time
 
-    from .board_core2 import Board
+    from .board_core2 import Core2, Flash
 
-    hw = Board()
-    machine = Machine(hw, slots, boot)
+    settings = all_settings.load(Flash())
+    hw = Core2(settings)
+    machine = Machine(hw, slots, boot, settings)
     while True:
-        now = hw.ticks_ms()
-        wait = machine.step(now) - hw.ticks_ms()
+        wait = machine.step(hw.ticks_ms()) - hw.ticks_ms()
         if wait > 0:
             time.sleep_ms(min(wait, NAP_MS))
-
-
-# Nothing wakes the loop when a message arrives, so it looks this often.
-NAP_MS = 20

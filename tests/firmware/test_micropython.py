@@ -181,6 +181,67 @@ print("same")
     assert (code, out) == (0, "same\n")
 
 
+LOADER = """
+import os
+from boot import loader, slots
+
+loader.REST_MS = 0
+flash = loader.Flash()
+
+def fill(slot, version, code):
+    for folder in ("/" + slot, "/" + slot + "/tilth_chamber"):
+        try:
+            os.mkdir(folder)
+        except OSError:
+            pass
+    files = {"__init__.py": "", "start.py": "def run(slots, boot):\\n    " + code}
+    names = []
+    for name in files:
+        with open("/" + slot + "/tilth_chamber/" + name, "w") as f:
+            f.write(files[name])
+        names.append(["tilth_chamber/" + name, len(files[name])])
+    about = {"version": version, "serial": 1, "files": names}
+    slots.save(flash, "/" + slot + "/slot.json", about)
+
+def start():
+    path = list(sys.path)
+    loader.main(lambda: print("reset"))
+    sys.path[:] = path
+    for name in [n for n in sys.modules if n.startswith("tilth_chamber")]:
+        del sys.modules[name]
+
+start()
+fill("a", "1.0.0", "print('one', boot)")
+fill("b", "1.1.0", "raise ValueError('lost')")
+now = slots.Slots(flash)
+now.choose()
+assert now.try_spare()
+start()
+start()
+print(open("/crash.txt").read().split()[-2:], slots.Slots(flash).failed())
+fill("b", "1.2.0", "print('two'); slots.confirm()")
+assert slots.Slots(flash).try_spare()
+start()
+start()
+"""
+
+
+def test_the_loader_tries_a_slot_and_returns_to_the_good_one(micropython):
+    code, out = run(micropython, LOADER)
+    assert code == 0, out
+    assert out.splitlines() == [
+        "No whole firmware in /a or /b: see firmware/README.md",
+        "reset",
+        "one 1",
+        "reset",
+        "['ValueError:', 'lost'] 1.1.0",
+        "two",
+        "reset",
+        "two",
+        "reset",
+    ]
+
+
 CYCLE_MS = 1_500_000
 
 
