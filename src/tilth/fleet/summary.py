@@ -42,16 +42,20 @@ def device_rows(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
     """
     with closing(read_only(_journal(folder))) as reader:
         found = reader.execute(
-            "SELECT d.name, d.last_recv, s.online, s.body FROM devices d"
-            " LEFT JOIN status s ON s.device = d.id ORDER BY d.name"
+            "SELECT d.name, d.last_recv, s.online, s.body,"
+            " (SELECT loc FROM rollups WHERE device = d.id ORDER BY hour DESC LIMIT 1),"
+            " (SELECT fw FROM boots WHERE device = d.id ORDER BY last_recv DESC LIMIT 1)"
+            " FROM devices d LEFT JOIN status s ON s.device = d.id ORDER BY d.name"
         ).fetchall()
     rows: list[tuple[str, ...]] = []
-    for name, heard, online, text in found:
+    for name, heard, online, text, place, version in found:
         body = json.loads(text) if text else {}
         waiting, dropped = (*(body.get("q") or []), "", "")[:2]
         state = "" if online is None else ("connected" if online else "away")
-        told = (body.get("loc", ""), state, iso(heard)[:19], body.get("fw", ""))
-        rows.append((name, *told, str(waiting), str(dropped)))
+        # The status is as old as the connection; the last records know better.
+        told = (place or body.get("loc", ""), state, iso(heard)[:19])
+        firmware = version or body.get("fw", "")
+        rows.append((name, *told, firmware, str(waiting), str(dropped)))
     return rows
 
 
