@@ -368,7 +368,7 @@ class GeneratedFleet(ControlPart):
 
     # Firmware
 
-    def add_firmware(self, bundle, manifest, by):
+    def add_firmware(self, bundle, manifest, by, address):
         if not manifest.startswith(b"{"):
             raise InputError("the manifest is not JSON")
         version = "1.1.0"

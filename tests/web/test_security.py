@@ -50,6 +50,9 @@ def test_every_answer_forbids_inline_scripts_frames_and_guessing(client, path):
 def test_an_unknown_host_is_turned_away(client):
     for host in ("evil.example", "127.0.0.1.evil.example", "", "localhost.evil:80"):
         assert client.get("/", headers={"host": host}).status_code == 421, host
+        # but for firmware, which devices fetch under any address they were told
+        other = client.get("/firmware/1.1.0.bundle", headers={"host": host})
+        assert other.status_code == 404
     for host in ("localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8000"):
         assert client.get("/", headers={"host": host}).status_code == 200, host
 

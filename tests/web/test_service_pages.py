@@ -1,23 +1,33 @@
 """The pages over the real service: records go in, fluxes and proofs come out."""
 
 import csv
+import hashlib
 import io
+import json
+import re
 import time
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from real_fleet import BOOT, CYCLE_MS, POTS, START, fill
 
-from conftest import HOST, Clock, TestClient, send_login
+from conftest import HOST, PASSWORD, Clock, TestClient, send_login
 from tilth.fleet import accounts
 from tilth.fleet.config import FleetConfig
+from tilth.fleet.releases import trust
 from tilth.fleet.service import FleetService
 from tilth.web.app import build_app
 
 HOURS = 3
 NOW = START + HOURS * 3_600_000 + 5_000
 DEVICE = "a4cf12000003"
+
+
+def token(client):
+    """Return the token of the page of whoever is logged in."""
+    return re.search(r'data-csrf="([^"]+)"', client.get("/placement").text)[1]
 
 
 def settle(condition, seconds=30.0):
@@ -144,13 +154,61 @@ def test_an_export_holds_every_reading_once(client):
     assert set(table["location"].to_pylist()) == {loc for loc, _ in POTS.values()}
 
 
-def test_a_corrected_place_is_shown_at_once(client, service):
-    accounts.add_user(service.control, "ada", "correct horse battery", "operator")
-    send_login(client, "ada", "correct horse battery")
-    import re
+def signed(bundle, key, version="1.1.0", serial=3):
+    """Return a manifest as the maker of the firmware signs it."""
+    digest = hashlib.sha256(bundle).hexdigest()
+    lines = ["tilth-firmware 1", version, serial, len(bundle), 1, digest, "-", ""]
+    signature = key.sign("\n".join(map(str, lines)).encode()).hex()
+    return json.dumps(
+        {"version": version, "serial": serial, "size": len(bundle), "sha256": digest,
+         "min_boot": 1, "downgrade": False, "url": "", "sig": signature}
+    ).encode()  # fmt: skip
 
-    token = re.search(r'data-csrf="([^"]+)"', client.get("/placement").text)[1]
-    form = {"csrf": token, "device": DEVICE, "loc": "6.3.C",
+
+def test_only_firmware_of_the_trusted_key_is_kept_and_handed_out(client, service):
+    accounts.add_user(service.control, "root", PASSWORD, "admin")
+    send_login(client, "root", PASSWORD)
+    key, other = (Ed25519PrivateKey.generate() for _ in range(2))
+    trust(service.control, key.public_key().public_bytes_raw().hex())
+    bundle = b"TILTHFW1" + bytes(5000)
+
+    def upload(manifest):
+        files = {"bundle": ("t.bundle", bundle), "manifest": ("t.json", manifest)}
+        return client.post("/firmware", data={"csrf": token(client)}, files=files)
+
+    assert upload(signed(bundle, other)).status_code == 400
+    assert upload(signed(bundle + b"x", key)).status_code == 400
+    assert client.get("/firmware/1.1.0.bundle").status_code == 404
+    assert upload(signed(bundle, key)).status_code == 303
+    assert client.get("/firmware/1.1.0.bundle").content == bundle
+
+    form = {"csrf": token(client), "action": "start", "version": "1.1.0"}
+    assert client.post("/firmware/rollout", data=form).status_code == 303
+    service.rollouts.step()
+    told = service.control.commands(limit=1)[0]
+    assert (told["cmd"], told["args"]["url"]) == (
+        "update",
+        f"{HOST}/firmware/1.1.0.bundle",
+    )
+    assert "Roll-out of 1.1.0" in client.get("/firmware").text
+    service.rollouts.cancel(service.rollouts.latest()[0].id)
+
+
+def test_a_device_can_read_the_answer_to_its_request(client, service):
+    # The firmware reads the head itself: status, then content-length, nothing packed.
+    headers = {"accept": "*/*", "connection": "close", "accept-encoding": "gzip"}
+    answer = client.get("/firmware/1.1.0.bundle", headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert "transfer-encoding" not in answer.headers
+    head = sum(len(k) + len(v) + 4 for k, v in answer.headers.raw)
+    assert head < 3_000
+
+
+def test_a_corrected_place_is_shown_at_once(client, service):
+    accounts.add_user(service.control, "ada", PASSWORD, "operator")
+    send_login(client, "ada", PASSWORD)
+    form = {"csrf": token(client), "device": DEVICE, "loc": "6.3.C",
             "start": str(START - 1000), "note": "mistyped"}  # fmt: skip
     assert client.post("/placement", data=form).status_code == 303
     settle(lambda: "6.3" in client.get("/").text, 10)

@@ -16,6 +16,7 @@ from tilth.core.errors import InputError
 from tilth.fleet.channels import STATE_NAMES
 from tilth.fleet.clock import HOUR_MS
 from tilth.fleet.metrics import fleet_registry
+from tilth.fleet.releases import FOLDER, add_release
 from tilth.fleet.rollout import Rollouts
 from tilth.web.adapter_control import ControlPart
 from tilth.web.adapter_data import DataPart
@@ -197,9 +198,14 @@ class ServiceSource(ControlPart, DataPart):
 
     # Firmware
 
-    def add_firmware(self, bundle: bytes, manifest: bytes, by: str) -> Firmware:
+    def add_firmware(
+        self, bundle: bytes, manifest: bytes, by: str, address: str
+    ) -> Firmware:
         """Check the signature of a bundle and keep it."""
-        raise InputError("this service takes no firmware by the pages")
+        url = self.service.config.public_url or address
+        told = add_release(self.control, bundle, manifest, url, by)
+        held = {one.version: one for one in self.firmware()}
+        return held[told["version"]]
 
     def bundle(self, version: str) -> Path | None:
         """Return the file of a version, as devices fetch it."""
@@ -208,7 +214,7 @@ class ServiceSource(ControlPart, DataPart):
         )
         if row is None:
             return None
-        folder = (self.control.folder / "firmware").resolve()
+        folder = (self.control.folder / FOLDER).resolve()
         path = (folder / row["file"]).resolve()
         return path if path.parent == folder else None
 

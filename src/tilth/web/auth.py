@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tilth.core.errors import InputError
 from tilth.fleet import accounts
 from tilth.web.render import page
+from tilth.web.security import is_bundle
 
 SESSION_COOKIE = "tilth_session"
 #: Binds the log-in form to the browser it was given to.
@@ -149,7 +150,7 @@ class SessionGate:
 
 
 def _refuse_reading(path: str, headers: Headers, settings: Any) -> Response | None:
-    if path.startswith(OPEN_PATHS) or path.endswith(".bundle"):
+    if path.startswith(OPEN_PATHS) or is_bundle(path):
         return None
     if settings.read_token:
         given = headers.get("authorization", "").encode()

@@ -100,7 +100,11 @@ class Guard:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if "*" not in self.hosts and host_name(host) not in self.hosts:
+        # Devices fetch firmware under whatever address they were told; it is signed
+        # and open to all, so a foreign name wins nothing.
+        open_to_all = is_bundle(scope["path"])
+        known = "*" in self.hosts or host_name(host) in self.hosts
+        if not known and not open_to_all:
             return PlainTextResponse(
                 "This name is not one of the service's own. Add it to the setting "
                 "web.hosts, or use another address.\n",
@@ -118,6 +122,11 @@ def _broken(scope: Scope) -> Response:
     if scope["path"].startswith("/api/"):
         return JSONResponse({"error": text}, 500)
     return PlainTextResponse(f"{text}\n", 500)
+
+
+def is_bundle(path: str) -> bool:
+    """Return whether a path is that of a firmware bundle."""
+    return path.startswith("/firmware/") and path.endswith(".bundle")
 
 
 def host_name(host: str) -> str:

@@ -10,8 +10,8 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 #: Greatest body of a request that changes something, bytes.
 FORM_LIMIT = 64 * 1024
 
-#: Greatest firmware upload, bytes: a slot of the controller's flash holds less.
-UPLOAD_LIMIT = 8 * 1024 * 1024
+#: Greatest firmware upload, bytes: a device takes 512 KiB at most.
+UPLOAD_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,10 +144,12 @@ class FleetSource(Protocol):
     def firmware(self) -> Sequence[Firmware]:
         """Return the versions that are held."""
 
-    def add_firmware(self, bundle: bytes, manifest: bytes, by: str) -> Firmware:
+    def add_firmware(
+        self, bundle: bytes, manifest: bytes, by: str, address: str
+    ) -> Firmware:
         """Check the signature of a bundle and keep it.
 
-        `manifest` may be empty where the bundle holds its own.
+        `address` is where this service was reached, for devices to fetch it.
         """
 
     def bundle(self, version: str) -> Path | None:

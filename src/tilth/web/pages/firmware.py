@@ -65,12 +65,12 @@ async def upload(request: Request, session: Session, form: FormData) -> Response
     room = room_of(request)
     bundle = await _file(form, "bundle", UPLOAD_LIMIT)
     manifest = await _file(form, "manifest", _MANIFEST_LIMIT)
-    if not bundle:
-        raise InputError("choose a bundle: tilth fleet firmware build makes one")
-    added = await room.read(room.source.add_firmware, bundle, manifest, session.user)
-    await room.note(
-        session.user, "firmware", {"version": added.version, "sha256": added.sha256}
-    )
+    if not bundle or not manifest:
+        raise InputError(
+            "choose the bundle and its manifest: firmware/boot/build.py makes both"
+        )
+    address = str(request.base_url).rstrip("/")
+    await room.read(room.source.add_firmware, bundle, manifest, session.user, address)
     return done(request, "/firmware", "uploaded")
 
 
