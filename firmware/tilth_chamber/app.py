@@ -61,8 +61,8 @@ class App:
     chamber, sensors, queue, link, clock, commands, calibration, label
         The parts.
     updater : object or None
-        `begin(manifest)`: starts the change to another firmware, ValueError if it is
-        refused. Set by the boot loader.
+        `begin(manifest, on_end)`: starts the change to another firmware, ValueError if
+        it is refused; calls `on_end(state, body)` if it fails later.
     """
 
     # What a test bench exchanges.
@@ -307,7 +307,8 @@ class App:
             self.grid.refit(self.settings["sample_ms"])
         if "co2_interval_s" in changes:
             self.sensors.start()
-        if "reboot_ms" in changes or "reboot_jitter_ms" in changes:
+        planned = self.chamber.reboot_why in ("planned", "")
+        if planned and ("reboot_ms" in changes or "reboot_jitter_ms" in changes):
             self._plan_restart(now)
 
     # --- the round

@@ -19,6 +19,7 @@ from . import core2_chips as chips
 from .esp32_net import Net
 from .label import key_at
 from .schedule import Ticks64
+from .settings import load
 
 SENSOR_SDA, SENSOR_SCL = 32, 33  # Port A
 INNER_SDA, INNER_SCL = 21, 22
@@ -65,16 +66,10 @@ class Flash:
         return info[0] * info[3]
 
 
-class Core2:
-    """The hardware layer.
+class Board:
+    """The hardware layer."""
 
-    Parameters
-    ----------
-    settings : dict
-        For the network, see `esp32_net.Net`.
-    """
-
-    def __init__(self, settings):
+    def __init__(self):
         self._servo = machine.PWM(machine.Pin(SERVO_PIN), freq=50, duty_ns=0)
         self._fan = machine.Pin(FAN_PIN, machine.Pin.OUT, value=0)
         self._ticks = Ticks64(30, time.ticks_ms())
@@ -90,7 +85,7 @@ class Core2:
         self._screen = None
         self._watchdog = None
         self.fs = Flash()
-        self.net = Net(self.ticks_ms, settings)
+        self.net = Net(self.ticks_ms, load(self.fs))
         now = self.rtc_read()
         if now is not None:
             self._set_system(now)

@@ -61,10 +61,12 @@ class Commands:
                     continue  # done once this firmware has proved itself
                 if entry[1] == "reboot":
                     self.finish(entry[0], "done", {})
+                elif entry[1] != "update":
+                    self.finish(entry[0], "failed", {"why": "restarted"})
                 elif entry[3].get("version") == __version__:
                     self.finish(entry[0], "done", entry[3])
                 else:
-                    self.finish(entry[0], "failed", {"why": "restarted"})
+                    self.finish(entry[0], "failed", {"why": "still " + __version__})
 
     def confirmed(self):
         """Report the update that has brought this firmware, which is good."""
@@ -144,7 +146,7 @@ class Commands:
         self._report(entry, body)
 
     def _carry_out(self, command_id, name, args, now):
-        if name not in ("report", "identify", "label", "open"):
+        if name in ("reboot", "servo_test", "calibrate", "config"):
             self.finish(command_id, "running", {})
         try:
             body = getattr(self.app, "do_" + name)(command_id, args, now)

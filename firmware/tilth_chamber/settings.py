@@ -52,7 +52,9 @@ SECRETS = {
     "mqtt_user": "",
     "mqtt_password": "",
     "mqtt_tls": True,
+    "mqtt_ca": "/ca.der",
     "command_key": "",
+    "firmware_key": "",
     "ntp_host": "pool.ntp.org",
     "wifi": [],
 }

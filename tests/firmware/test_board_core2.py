@@ -187,8 +187,9 @@ def played(monkeypatch):
         sys.modules.pop("tilth_chamber." + name, None)
 
 
-def start(played, **settings):
-    return played.module.Core2({"wifi": [], **settings})
+def start(played, wifi=()):
+    played.module.load = lambda fs: {"wifi": list(wifi)}
+    return played.module.Board()
 
 
 # --- arithmetic

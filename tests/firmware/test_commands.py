@@ -379,7 +379,6 @@ def test_an_unknown_command_is_refused_and_an_update_without_updater_fails():
     assert results(rig) == [
         ("refused", "unknown"),
         ("accepted", None),
-        ("running", None),
         ("failed", "no updater"),
     ]
 
@@ -390,3 +389,60 @@ def test_identify_shows_the_place_for_a_minute():
     assert rig.hw.screen == ["> > >", "5.10.A", "< < <"]
     rig.run(200_000)
     assert rig.hw.screen[0].startswith("5.10.A")
+
+
+class Updater:
+    """What changes the firmware, played."""
+
+    def __init__(self, refuses=""):
+        self.refuses = refuses
+        self.asked = []
+
+    def begin(self, manifest, on_end):
+        if self.refuses:
+            raise ValueError(self.refuses)
+        self.asked.append(manifest)
+        self.on_end = on_end
+
+
+def restart(rig, on_trial):
+    rig.hw.on_trial = on_trial
+    rig.hw.boot("soft")
+    rig.app = None
+    rig.run(rig.hw.true_ms + 5_000)
+
+
+def test_an_update_is_done_only_when_the_new_firmware_has_passed_its_test():
+    rig = Rig(label="").run(2_000)
+    rig.app.updater = updater = Updater()
+    rig.send("update", {"version": "1.0.0"})
+    assert updater.asked == [{"version": "1.0.0"}]
+    assert results(rig) == [("accepted", None), ("running", None)]
+    restart(rig, on_trial=True)
+    assert results(rig)[-1] == ("running", None)
+    rig.app.commands.confirmed()
+    assert results(rig)[-1] == ("done", None)
+    assert rig.of("result")[-1]["version"] == "1.0.0"
+
+
+def test_an_update_that_fails_or_falls_back_is_reported_so():
+    rig = Rig(label="").run(2_000)
+    rig.app.updater = Updater("signature")
+    rig.send("update", {"version": "2.0.0"})
+    assert results(rig)[-1] == ("failed", "signature")
+    rig.app.updater = updater = Updater()
+    rig.send("update", {"version": "2.0.0"})
+    updater.on_end("failed", {"why": "sha256"})
+    assert results(rig)[-1] == ("failed", "sha256")
+    rig.send("update", {"version": "2.0.0"})
+    restart(rig, on_trial=False)  # the loader has gone back to this one
+    assert results(rig)[-1] == ("failed", "still 1.0.0")
+
+
+def test_a_restart_that_nobody_commanded_waits_for_open_air():
+    rig = at(CLOSED, "report")
+    wish = ("update", True)
+    rig.plan.append((CLOSED, lambda rig: rig.app.chamber.restart(CLOSED, *wish)))
+    rig.run(FIRST + 400_000)
+    assert rig.of("cycle")[0]["why"] == "normal"
+    assert rig.state_at(rig.hw.resets[1][0]) == "reboot_pending"
