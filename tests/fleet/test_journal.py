@@ -513,6 +513,18 @@ def test_a_journal_on_a_network_file_system_is_refused(tmp_path):
     refuse_network(share, tmp_path / "absent")
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="no folder"):
+        Journal(tmp_path / "file" / "journal.sqlite")
+    (tmp_path / "journal.sqlite").mkdir()
+    with pytest.raises(JournalError, match="cannot be opened"):
+        Journal(tmp_path / "journal.sqlite")
+    (tmp_path / "other.sqlite.lock").mkdir()
+    with pytest.raises(JournalError, match="cannot be written"):
+        Journal(tmp_path / "other.sqlite")
+
+
 def test_a_closed_journal_says_so(tmp_path):
     journal = Journal(tmp_path / "journal.sqlite", lambda: NOW)
     journal.close()

@@ -97,7 +97,10 @@ class Journal:
         wal_limit: int = WAL_LIMIT_BYTES,
     ) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(f"no folder for {self.path}: {error}") from error
         refuse_network(self.path.parent)
         self.tally = Tally()
         self._clock = clock
@@ -113,9 +116,14 @@ class Journal:
         self._closed = False
         try:
             self._open()
-        except BaseException:
+        except BaseException as error:
             self._drop()
             self._held.release()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise JournalError(
+                    f"{self.path} cannot be opened: {error}. Is the disk full, or may "
+                    "this user not write there?"
+                ) from error
             raise
 
     # Opening and closing

@@ -182,7 +182,7 @@ class Group:
         if clock.source != before:
             # What has no time yet gets one; a better clock corrects a worse one's.
             boot.retime = 0
-        if quality <= QUALITIES["mapped"] and clock.known:
+        if clock.source in ("ntp", "header"):
             self._watch_for_clones(boot, end, recv)
         return t, quality
 

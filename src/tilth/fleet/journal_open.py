@@ -122,12 +122,10 @@ def _set_up(
 ) -> None:
     """Configure and check the file as it is, and bring its schema up to date."""
     run = connection.execute
+    ours = run("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
     if fresh:
         run(f"PRAGMA page_size = {_PAGE}")
-    elif (
-        run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
-        and (run("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-    ):
+    elif not ours and run("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         raise JournalError(
             f"{path} is a SQLite file, but not {_WHAT}: move it away, or give another "
             "folder"
@@ -147,7 +145,8 @@ def _set_up(
         migrate(connection, MIGRATIONS, _WHAT, path)
     except InputError as error:
         raise JournalError(str(error)) from error
-    run(f"PRAGMA application_id = {APPLICATION_ID}")
+    if not ours:
+        run(f"PRAGMA application_id = {APPLICATION_ID}")
     # All of the log goes into the file and is flushed there: what was found in the
     # log is then on the disk, whatever became of its last flush.
     if run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:

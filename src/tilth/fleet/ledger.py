@@ -46,6 +46,13 @@ _COLUMN = {
     "destroyed": "lost",
 }
 
+#: Boots of which not every number is a stored record with a time.
+_INCOMPLETE = (
+    "(b.untimed > 0 OR EXISTS (SELECT 1 FROM tombstones WHERE boot = b.id) OR "
+    "NOT EXISTS (SELECT 1 FROM ranges WHERE boot = b.id AND first = 0 "
+    "AND last >= max(b.known, b.seq_last)))"
+)
+
 #: Time between records where nothing else tells it, ms: one sample in 3 s.
 _USUAL_STEP_MS = 3_000
 #: No device runs longer without a reboot, ms.
@@ -222,22 +229,27 @@ def device_days(
     def line(name: str, day: int) -> DeviceDay:
         return lines.setdefault((name, day), DeviceDay(name, day))
 
-    where, values = ("WHERE d.name = ?", (device,)) if device else ("", ())
+    days = (
+        -(2**62) if first_day is None else first_day,
+        2**62 if last_day is None else last_day,
+    )
+    of = "JOIN devices d ON d.id = x.device WHERE (?3 IS NULL OR d.name = ?3)"
     for name, day, received, duplicate, late in connection.execute(
-        "SELECT d.name, c.day, c.received, c.duplicate, c.late FROM counters c "
-        f"JOIN devices d ON d.id = c.device {where}",
-        values,
+        f"SELECT d.name, day, received, duplicate, late FROM counters x {of} "
+        "AND day BETWEEN ?1 AND ?2",
+        (*days, device),
     ):
         one = line(name, day)
         one.received, one.duplicate, one.late = received, duplicate, late
     for name, day, hours in connection.execute(
         "SELECT d.name, s.hour / 24, count(DISTINCT s.hour) FROM spans s "
-        "JOIN boots b ON b.id = s.boot JOIN devices d ON d.id = b.device "
-        f"{where} GROUP BY d.name, s.hour / 24",
-        values,
+        f"JOIN boots x ON x.id = s.boot {of} "
+        "AND s.hour BETWEEN ?1 AND ?2 GROUP BY d.name, s.hour / 24",
+        (max(days[0], -(2**50)) * 24, min(days[1], 2**50) * 24 + 23, device),
     ):
         line(name, day).hours = hours
-    for account in _accounts(connection, device):
+    for account in _accounts(connection, device, condition=_INCOMPLETE):
+        _find_anchors(connection, account)
         if account.untimed:
             line(account.device, account.recv // DAY_MS).received += account.untimed
         for first, last, column in account.without_record():
@@ -248,12 +260,7 @@ def device_days(
         one.expected = (
             one.received + one.dropped + one.quarantined + one.lost + one.outstanding
         )
-    return [
-        lines[key]
-        for key in sorted(lines)
-        if (first_day is None or key[1] >= first_day)
-        and (last_day is None or key[1] <= last_day)
-    ]
+    return [lines[key] for key in sorted(lines) if days[0] <= key[1] <= days[1]]
 
 
 def ledger_frame(lines: Iterable[DeviceDay]) -> pd.DataFrame:
@@ -317,16 +324,19 @@ def recount(
 
 
 def _accounts(
-    connection: sqlite3.Connection, device: str | None = None, boot: str | None = None
+    connection: sqlite3.Connection,
+    device: str | None = None,
+    boot: str | None = None,
+    condition: str = "1",
 ) -> list[_Account]:
-    """Read what is known of the numbers of each boot."""
+    """Read what is known of the numbers of each boot that meets a condition."""
     run = connection.execute
-    clauses, values = [], []
+    clauses, values = [condition], []
     for clause, value in (("d.name = ?", device), ("b.boot = ?", boot)):
         if value is not None:
             clauses.append(clause)
             values.append(value)
-    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+    where = f"WHERE {' AND '.join(clauses)}"
     accounts = {
         row[0]: _Account(*row)
         for row in run(
@@ -336,25 +346,30 @@ def _accounts(
             values,
         )
     }
-    join = f"JOIN boots b ON b.id = x.boot JOIN devices d ON d.id = b.device {where}"
+    of = f"JOIN boots b ON b.id = x.boot JOIN devices d ON d.id = b.device {where}"
     for key, first, last in run(
-        f"SELECT x.boot, x.first, x.last FROM ranges x {join}", values
+        f"SELECT x.boot, x.first, x.last FROM ranges x {of}", values
     ):
         accounts[key].ranges.add(first, last)
     for key, *stone in run(
-        f"SELECT x.boot, x.first, x.last, x.reason FROM tombstones x {join}", values
+        f"SELECT x.boot, x.first, x.last, x.reason FROM tombstones x {of}", values
     ):
         accounts[key].stones.append(tuple(stone))
-    for key, count, seq_first, seq_last, t_first, t_last in run(
-        "SELECT x.boot, x.n, x.seq_first, x.seq_last, x.t_first, x.t_last "
-        f"FROM spans x {join} ORDER BY x.boot, x.seq_first",
-        values,
+    for key, count in run(
+        f"SELECT x.boot, sum(x.n) FROM spans x {of} GROUP BY x.boot", values
     ):
-        accounts[key].counted += count
-        accounts[key].anchors += [(seq_first, t_first), (seq_last, t_last)]
-    for account in accounts.values():
-        account.anchors.sort()
+        accounts[key].counted = count
     return list(accounts.values())
+
+
+def _find_anchors(connection: sqlite3.Connection, account: _Account) -> None:
+    """Read when some of a boot's numbers were given."""
+    for seq_first, seq_last, t_first, t_last in connection.execute(
+        "SELECT seq_first, seq_last, t_first, t_last FROM spans WHERE boot = ?",
+        (account.key,),
+    ):
+        account.anchors += [(seq_first, t_first), (seq_last, t_last)]
+    account.anchors.sort()
 
 
 def _by_day(one: _Account, first: int, last: int) -> Iterator[tuple[int, int]]:
