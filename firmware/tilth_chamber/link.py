@@ -149,8 +149,9 @@ class Link:
             gc.collect()
             self._most = max(1, self._most // 2)
             return now + 1000
-        again = self._client.step(now)  # what has just been published
-        return min(again, self._due())
+        if self._client.waits():  # what has just been published
+            wake = self._client.step(now)
+        return min(wake, self._due())
 
     # --- out
 

@@ -106,6 +106,10 @@ class Client:
         """Tell whether messages can be published."""
         return self.state == UP
 
+    def waits(self):
+        """Tell whether something waits to be sent, or the connection was given up."""
+        return bool(self._out) or self.state != UP
+
     def step(self, now):
         """Move on.
 
