@@ -44,7 +44,8 @@ def device_rows(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
         found = reader.execute(
             "SELECT d.name, d.last_recv, s.online, s.body,"
             " (SELECT loc FROM rollups WHERE device = d.id ORDER BY hour DESC LIMIT 1),"
-            " (SELECT fw FROM boots WHERE device = d.id ORDER BY last_recv DESC LIMIT 1)"
+            " (SELECT fw FROM boots WHERE device = d.id ORDER BY last_recv DESC"
+            " LIMIT 1)"
             " FROM devices d LEFT JOIN status s ON s.device = d.id ORDER BY d.name"
         ).fetchall()
     rows: list[tuple[str, ...]] = []
