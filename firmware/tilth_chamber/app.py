@@ -26,6 +26,7 @@ from .servo import Servo
 
 STATE = "/state"
 HEALTH = "/state/health.json"
+HOLD = "/state/hold.json"
 DATA = "/data"
 
 # The CO2 sensor answers two seconds after its supply (data sheet), and the lid is open
@@ -106,6 +107,7 @@ class App:
         self.updater = None
         self._panics = []
         self._testing = None
+        self._held = False
         self._identify_until = 0
         self._missed = 0
         self._link_wake = now
@@ -138,6 +140,8 @@ class App:
     def emit(self, kind, body):
         """Queue an event of this moment."""
         self.queue.append_event(kind, body, self.now, self.label.loc)
+        if kind == "state":
+            self._screen_in = 0
 
     def utc(self, now):
         """Return UTC ms at a tick, or None."""
@@ -199,6 +203,10 @@ class App:
             raise ValueError(why)
         was = NAMES[self.chamber.state]
         self.chamber.hold_open(now, now + hold, "stop")
+        self._held = hold > 0
+        # Somebody may have a hand in the chamber: a restart is no reason to close it.
+        utc = self.utc(now)
+        keep.save(self.hw.fs, HOLD, [utc + hold, hold] if self._held else None)
         return {"was": was, "hold_ms": hold}
 
     def do_label(self, command_id, args, now):
@@ -290,8 +298,18 @@ class App:
         else:
             self.chamber.fire("labelled" if self.label.loc else "unlabelled", now)
         self._plan_restart(now)
+        self._hold_on(now)
         if not self.label.loc:
             self.label.open(now)
+
+    def _hold_on(self, now):
+        """Hold the lid open if an emergency stop before the start said so."""
+        kept = keep.load(self.hw.fs, HOLD, None)
+        if isinstance(kept, list) and len(kept) == 2:
+            utc = self.utc(now)
+            left = kept[1] if utc is None else min(kept[0] - utc, kept[1])
+            self.chamber.hold_until = now + left
+            self._held = True
 
     def _plan_restart(self, now):
         every = self.settings["reboot_ms"]
@@ -355,6 +373,9 @@ class App:
         self.commands.step(now)
         if self._testing is not None:
             self._watch_test()
+        if self._held and now >= chamber.hold_until:
+            self._held = False
+            keep.save(self.hw.fs, HOLD, None)
         self._screen_in -= 1
         if self._screen_in < 0 and not self.label.typing:
             self._show(now)

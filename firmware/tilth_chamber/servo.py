@@ -1,4 +1,7 @@
-"""The servo of the lid: 270 degrees for pulses of 500 to 2500 us, 50 a second."""
+"""The servo of the lid: 270 degrees for pulses of 500 to 2500 us, 50 a second.
+
+The pulses go on while the lid rests: an unheld lid is moved by the wind.
+"""
 
 LOW_US = 500
 HIGH_US = 2500

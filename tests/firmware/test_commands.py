@@ -446,3 +446,26 @@ def test_a_restart_that_nobody_commanded_waits_for_open_air():
     rig.run(FIRST + 400_000)
     assert rig.of("cycle")[0]["why"] == "normal"
     assert rig.state_at(rig.hw.resets[1][0]) == "reboot_pending"
+
+
+@pytest.mark.parametrize("clock_known", [True, False])
+def test_an_emergency_stop_outlives_a_restart(clock_known):
+    rig = at(FIRST + 50_000, "open", {"hold_ms": 3_600_000})
+    rig.run(FIRST + 300_000)
+    rig.clock_known = clock_known
+    restart(rig, on_trial=False)
+    rig.run(FIRST + 3_600_000)
+    assert [s for _, s in rig.states()].count("exercise") == 1
+    rig.run(FIRST + 2 * 3_600_000)
+    assert [s for _, s in rig.states()].count("exercise") > 3
+    # Over is over: the next start does not hold the lid again.
+    restart(rig, on_trial=False)
+    rig.run(rig.hw.true_ms + 1_300_000)
+    assert rig.states()[-1][0] > rig.hw.true_ms - 600_000
+
+
+def test_an_emergency_stop_can_be_taken_back():
+    rig = at(FIRST + 50_000, "open")
+    rig.plan.append((FIRST + 400_000, lambda rig: rig.send("open", {"hold_ms": 0})))
+    rig.run(FIRST + 700_000)
+    assert rig.state_at(FIRST + 680_000) == "closed"
