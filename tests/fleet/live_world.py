@@ -65,29 +65,27 @@ class World:
         how = {
             "boot": "1-00000001", "loc": "5.10.A", "lux": 0, "noise": 1.5, "seed": 0,
             "closed_ms": 180_000, "body": {}, "t": True, "columns": {}, "write": True,
+            "stuck": None,
         } | how  # fmt: skip
         boot = self.boot(device, how["boot"])
         rng = np.random.default_rng([how["seed"], index, int(device, 16) % 1000])
         close = index * CYCLE_MS + 10_000
         opened = close + how["closed_ms"]
-        ticks = np.arange(close - 60_000, opened + 60_000, STEP_MS) + 1_000
+        ticks = np.arange(close - 60_000, opened + 330_000, STEP_MS) + 1_000
         seq = self.next_seq.setdefault(boot, 0)
-        air, pressure, temperature, humidity = 450.0, 97_200, 18.0, 60.0
+        pressure, temperature, humidity = 97_200, 18.0, 60.0
         phi = air_moles_per_area(0.165, 1.0, pressure, temperature, 0.012)
-        elapsed = np.clip(ticks - close, 0, opened - close) / 1000.0
-        co2 = air + hutchinson_mosier(flux / phi, 5e-4, elapsed)
-        # The sensor's own delay, as a filter of first order.
-        slow, keep = co2.copy(), np.exp(-STEP_MS / 20_000.0)
-        for i in range(1, len(co2)):
-            slow[i] = keep * slow[i - 1] + (1 - keep) * 0.5 * (co2[i] + co2[i - 1])
-        co2 = slow + how["noise"] * rng.standard_normal(len(co2))
+        co2, vapour = self.air(ticks, close, opened, flux / phi, how["stuck"])
+        co2 = co2 + how["noise"] * rng.standard_normal(len(co2))
         own = temperature + 1.5
-        rh = humidity * float(
-            saturation_vapour_pressure(temperature) / saturation_vapour_pressure(own)
-        )
+        saturated = float(saturation_vapour_pressure(own))
+        rh = 100.0 * (humidity / 100.0 * float(saturation_vapour_pressure(temperature))
+                      + vapour) / saturated  # fmt: skip
+        rh = rh + 0.05 * rng.standard_normal(len(rh))
         values = {
             "co2": np.round(10 * co2).astype(int), "st": round(100 * own),
-            "rh": round(100 * rh), "at": round(100 * temperature), "p": pressure,
+            "rh": np.round(100 * rh).astype(int), "at": round(100 * temperature),
+            "p": pressure,
             "lux": how["lux"], "mv": 4987, "flags": 0,
         } | how["columns"]  # fmt: skip
 
@@ -121,6 +119,32 @@ class World:
             self.commit(boot, rows, [(*record, json.dumps(body), 0)], first, seq - 1)
         self.last_rows, self.last_event = rows, (*record, json.dumps(body), 0)
         return device, how["boot"], first, seq - 1
+
+    @staticmethod
+    def air(ticks, close, opened, slope, stuck):
+        """CO2 (ppm) and vapour above that of the room (Pa) of one cycle."""
+        room = 450.0
+        shut_for = np.clip(ticks - close, 0, opened - close) / 1000.0
+        open_for = np.maximum(ticks - opened, 0) / 1000.0
+        rise = hutchinson_mosier(slope, 5e-4, shut_for)
+        wet = 800.0 * -np.expm1(-5e-4 * shut_for)
+        if stuck == "open":
+            rise, wet = 0.0 * rise, 0.0 * wet
+        elif stuck == "clogged":
+            rise, wet = 0.02 * rise, 0.02 * wet
+        if stuck == "closed":
+            long = 600.0 + (ticks - ticks[0]) / 1000.0
+            rise = hutchinson_mosier(slope, 5e-4, long)
+            wet = 800.0 * -np.expm1(-5e-4 * long)
+        else:
+            rise = rise * np.exp(-open_for / 30.0)
+            wet = wet * np.exp(-open_for / 30.0)
+        # The sensor's own delay, as a filter of first order.
+        co2, keep = room + rise, np.exp(-STEP_MS / 20_000.0)
+        slow = co2.copy()
+        for i in range(1, len(co2)):
+            slow[i] = keep * slow[i - 1] + (1 - keep) * 0.5 * (co2[i] + co2[i - 1])
+        return slow, wet
 
     def commit(self, boot, rows, events, first, last):
         """Write records and the range they cover, in one transaction."""

@@ -49,7 +49,7 @@ class DetectionSettings:
     flux_spread : float
         Relative spread of its CO2 flux.
     leaks : tuple of tuple of float
-        Of two kinds of leaks: how often, the share of the usual rise that is held,
+        Of three kinds of leaks: how often, the share of the usual rise that is held,
         and its spread.
     mixing, still_mixing : float
         Time in which the air of an open chamber is exchanged, and how much longer
@@ -76,12 +76,13 @@ class DetectionSettings:
     water_width: float = 0.02
     lone_width: float = 12.0
     room_drift: float = 2.5
-    water_drift: float = 0.03
+    water_drift: float = 0.02
     usual_spread: float = 0.10
     flux_spread: float = 0.35
     leaks: tuple[tuple[float, float, float], ...] = (
         (0.8, 0.77, 0.1),
-        (0.2, 0.42, 0.15),
+        (0.15, 0.45, 0.13),
+        (0.05, 0.18, 0.08),
     )
     mixing: float = 75.0
     still_mixing: float = 130.0
@@ -171,6 +172,7 @@ class Seen:
                 np.isfinite(fleet_pace), fleet_pace, group.usual(pace, habit)
             )
             ratio = group.usual(np.log(np.maximum(pace / fleet_pace, 0.05)), habit)
+            ratio = _within_the_others(ratio, habit)
             self.usual_pace = fleet_pace * np.exp(np.nan_to_num(ratio))
             self.usual_wet = self.usual_pace * deficit * seconds
             # The fleet tells what this hour does to the flux, the pot how it differs.
@@ -214,6 +216,21 @@ class Seen:
             self.shade = np.where(
                 -usual_loss > settings.least_shade, -usual_loss, np.nan
             )
+
+
+def _within_the_others(ratio: np.ndarray, habit: np.ndarray) -> np.ndarray:
+    """Hold the habit of a pot within three deviations of those of the others.
+
+    A lid that has been leaking since the beginning must not pass for a habit; how
+    much pots may differ (plants, soils) the fleet itself tells.
+    """
+    _, one = np.unique(habit, return_index=True)
+    each = ratio[one][np.isfinite(ratio[one])]
+    if len(each) < 2 * _FLEET:
+        return ratio
+    middle = np.median(each)
+    width = 3.0 * max(1.4826 * np.median(np.abs(each - middle)), 0.07)
+    return np.clip(ratio, middle - width, middle + width)
 
 
 class _Groups:
