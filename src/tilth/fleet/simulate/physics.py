@@ -46,7 +46,7 @@ def balance(source, exchange, ambient, feedback, pores, uptake):
 def decay(x):
     """Return exp(-x), by its series where `x` is small: most steps are short."""
     if 0.0 <= x < 0.03:
-        # The next term is below 2e-13 of the sum.
+        # The next term is 1e-12 at most.
         return 1.0 - x * (1.0 - x * (0.5 - x * (1 / 6 - x * (1 / 24 - x / 120))))
     return exp(-x)
 

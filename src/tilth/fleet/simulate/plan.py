@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -180,18 +181,25 @@ class FaultPlan:
                     f"the fleet has the devices 0 to {devices - 1}"
                 )
         end = start + int(days * DAY_MS)
-        kept = list(self.explicit)
+        # By device; those of the whole fleet have a list of their own.
+        kept: dict[int, list[Episode]] = defaultdict(list)
+        for episode in self.explicit:
+            kept[episode.device].append(episode)
         for name, kind in FAULT_KINDS.items():
             if name not in self.faults:
                 continue
             targets = [WHOLE_FLEET] if kind.scope == "fleet" else range(devices)
             for device in targets:
+                others = [kept[WHOLE_FLEET], kept[device]]
+                if device == WHOLE_FLEET:
+                    others = list(kept.values())
                 for episode in self._draw(kind, device, start, end):
-                    if not _excluded(episode, kept):
-                        kept.append(episode)
+                    if not any(_excluded(episode, other) for other in others):
+                        kept[device].append(episode)
+        drawn = [e for episodes in kept.values() for e in episodes]
         if mode is not None:
-            kept = [e for e in kept if mode in FAULT_KINDS[e.kind].modes]
-        inside = [e for e in kept if e.t_to > start and e.t_from < end]
+            drawn = [e for e in drawn if mode in FAULT_KINDS[e.kind].modes]
+        inside = [e for e in drawn if e.t_to > start and e.t_from < end]
         return tuple(sorted(inside, key=lambda e: (e.device, e.t_from, e.kind)))
 
     def _draw(
@@ -312,20 +320,17 @@ def episode_table(episodes: Iterable[Episode], names: Iterable[str] = ()):
 
 
 def _excluded(episode: Episode, kept: list[Episode]) -> bool:
-    """Tell whether a kept episode of the same device forbids this one."""
+    """Tell whether one of these episodes forbids this one on the same device."""
     group = FAULT_KINDS[episode.kind].group
-    for other in kept:
-        same = episode.device == other.device or WHOLE_FLEET in (
-            episode.device,
-            other.device,
+    return any(
+        episode.t_from < other.t_to
+        and other.t_from < episode.t_to
+        and (
+            episode.kind == other.kind
+            or (group != "" and FAULT_KINDS[other.kind].group == group)
         )
-        meets = episode.t_from < other.t_to and other.t_from < episode.t_to
-        alike = episode.kind == other.kind or (
-            group != "" and FAULT_KINDS[other.kind].group == group
-        )
-        if same and meets and alike:
-            return True
-    return False
+        for other in kept
+    )
 
 
 def _kind(name: Any) -> FaultKind:

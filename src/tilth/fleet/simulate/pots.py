@@ -89,11 +89,9 @@ class Mixing:
     temperature_spread: float = 0.2
 
 
-#: Soils whose fluxes at night spread as those of the fleet of 2023: quartiles 0.35,
-#: 0.53 and 0.98 umol m-2 s-1.
-SOIL = Soil(
-    flux=0.66, soil_spread=0.55, pot_spread=0.3, night_spread=0.3, feedback=4e-4
-)
+#: Soils whose fluxes in the nights of July to December spread as those of the fleet of
+#: 2023: quartiles 0.35, 0.53 and 0.98 umol m-2 s-1.
+SOIL = Soil(flux=1.1, soil_spread=0.4, pot_spread=0.3, night_spread=0.3, feedback=4e-4)
 
 #: An SCD30: noise 2-4 ppm, drift of up to 2.5 ppm K-1 (data sheet, taken as two
 #: standard deviations).
@@ -239,7 +237,6 @@ def draw_fleet(
     garden, soil = garden or Garden(), soil or SOIL
     chamber, sensor = chamber or Chamber(), sensor or SENSOR
     mixing = mixing or Mixing()
-    rng = np.random.default_rng([seed, 2])
     places = garden.places(devices)
     slow = climate.slow
     steps = len(slow["temperature"])
@@ -257,7 +254,9 @@ def draw_fleet(
     # Faults are laid over the soils later: here everything is in good order.
     idle = np.zeros((devices, steps), np.int8)
     healthy = {"code": idle, "since": idle}
+    rng = np.random.default_rng([seed, 8])
     state = soil_state(layout, soil, slow, healthy, pots, seconds, rng)
+    rng = np.random.default_rng([seed, 2])
     records = _devices(devices, chamber, sensor, mixing, rng)
     return Fleet(
         tuple(device_name(i, seed) for i in range(devices)),
