@@ -1,0 +1,1 @@
+"""Files other systems exported: read with all their traps, flagged, never cleaned."""
