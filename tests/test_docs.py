@@ -14,7 +14,7 @@ PAGES = sorted(
     path for path in DOCS.rglob("*.md") if not {"_build", "api"} & set(path.parts)
 )
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ROOMS = ("tilth.chambers", "tilth.stats")
+ROOMS = ("tilth.chambers", "tilth.fleet", "tilth.stats")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
 #: Rooms in the order of the reference.
-ROOMS = ("tilth.chambers", "tilth.stats", "tilth.studies", "tilth.core")
+ROOMS = ("tilth.chambers", "tilth.fleet", "tilth.stats", "tilth.studies", "tilth.core")
 
 
 def contents(room: ModuleType) -> dict[str, list[str] | None]:
