@@ -35,6 +35,8 @@ class World:
         Of the devices' messages.
     seed : int
         Of everything random.
+    password : callable, optional
+        Gives the password of a device.
     options : keywords
         Of each `Device`.
     """
@@ -48,6 +50,7 @@ class World:
         rate: float = 100.0,
         qos: int = 1,
         seed: int = 0,
+        password: Callable[[str], str] = lambda name: "pw",
         **options,
     ) -> None:
         self.folder = folder
@@ -60,7 +63,13 @@ class World:
         for device in self.devices:
             device.power_on()
         radios = [
-            Radio(device, "pw", lambda: self.address, qos=qos, backoff=(0.01, 0.1))
+            Radio(
+                device,
+                password(device.name),
+                lambda: self.address,
+                qos=qos,
+                backoff=(0.01, 0.1),
+            )
             for device in self.devices
         ]
         self.fleet = Fleet(radios, rate)

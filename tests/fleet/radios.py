@@ -1,7 +1,7 @@
 """Many reference devices on the air: one process, one event loop, any broker.
 
-As a program it is the load generator of the benchmark:
-``python radios.py PORT DEVICES BATCHES_PER_S SECONDS`` prints one line of JSON.
+As a program it is the load generator of the benchmark: ``python radios.py OPTIONS``,
+with the arguments of `load` as JSON, prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class Fleet:
         while self.held and time.monotonic() < end:
             for radio in self.radios:
                 radio.tend(time.monotonic())
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
         return not self.held
 
     async def connected(self, timeout: float = 30.0) -> None:
@@ -262,29 +262,75 @@ def percentile(values: list[float], q: float) -> float:
 
 
 async def load(
-    port: int, n: int, batches: float, seconds: float, password: str, live: int = 5
+    port: int,
+    devices: int = 85,
+    batches: float = 560.0,
+    seconds: float = 10.0,
+    size: int = 5,
+    total: int = 0,
+    window: int = 8,
+    password: str = "pw",
 ) -> dict:
-    """Load a broker and return what came of it."""
-    devices = [Device(name, live=live, window=8) for name in names(n)]
-    for device in devices:
+    """Load a broker and return what came of it.
+
+    Parameters
+    ----------
+    port : int
+        Of the broker.
+    devices : int
+        How many.
+    batches, seconds : float
+        Batches per second of all devices together, and for how long.
+    size : int
+        Records in each batch.
+    total : int
+        Instead of a rate: so many batches in all, as fast as they are acknowledged.
+    window, password : int, str
+        Of each device.
+    """
+    fleet = Fleet(
+        [
+            Radio(
+                # Another boot each time: numbers already stored would cost less.
+                Device(
+                    name,
+                    live=size,
+                    most=size,
+                    window=window,
+                    retry=20.0,
+                    seed=time.time_ns(),
+                ),
+                password,
+                lambda: ("127.0.0.1", port),
+            )
+            for name in names(devices)
+        ],
+        rate=batches * size / devices,
+    )
+    made = [radio.device for radio in fleet.radios]
+    for device in made:
         device.power_on()
-    radios = [Radio(d, password, lambda: ("127.0.0.1", port)) for d in devices]
-    fleet = Fleet(radios, rate=batches * live / n)
     await fleet.connected()
     begin = time.monotonic()
-    empty = await fleet.run(seconds, drain=20)
+    if total:
+        for radio in fleet.radios:
+            radio.device.generate(total // devices * size, begin)
+            radio.pump(begin)
+        seconds = 0.0
+    empty = await fleet.run(seconds, drain=120)
     took = time.monotonic() - begin
     await fleet.leave()
-    latencies = [x for d in devices for x in d.latencies]
+    latencies = [x for device in made for x in device.latencies] or [0.0]
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    generated = sum(b.next for d in devices for b in d.boots.values())
-    deleted = sum(b.low for d in devices for b in d.boots.values())
+    deleted = sum(b.low for device in made for b in device.boots.values())
+    sent = sum(device.batches for device in made)
     return {
-        "generated": generated,
         "acknowledged": deleted,
-        "batches": sum(d.batches for d in devices),
-        "resent": sum(d.resent for d in devices),
+        "seconds": took,
         "samples_per_s": deleted / took,
+        "messages_per_s": deleted / size / took,
+        "sent": sent,
+        "resent": sum(device.resent for device in made),
         "p50_ms": 1e3 * percentile(latencies, 0.5),
         "p99_ms": 1e3 * percentile(latencies, 0.99),
         "max_ms": 1e3 * max(latencies),
@@ -294,18 +340,4 @@ async def load(
 
 
 if __name__ == "__main__":
-    _port, _n, _batches, _seconds = sys.argv[1:5]
-    print(
-        json.dumps(
-            asyncio.run(
-                load(
-                    int(_port),
-                    int(_n),
-                    float(_batches),
-                    float(_seconds),
-                    sys.argv[5] if len(sys.argv) > 5 else "password",
-                    int(sys.argv[6]) if len(sys.argv) > 6 else 5,
-                )
-            )
-        )
-    )
+    print(json.dumps(asyncio.run(load(**json.loads(sys.argv[1])))))

@@ -83,3 +83,27 @@ def test_a_device_that_restarts_too_sends_what_its_earlier_boots_hold(zygote, tm
     count = world.verify()
     assert count.deleted == count.stored == count.generated
     assert sum(len(device.boots) for device in world.devices) == 4 + 24
+
+
+def test_the_whole_service_may_be_killed_too(tmp_path, credentials):
+    """With credentials, live fluxes, archive and all else that ``tilth serve`` runs."""
+    with Zygote(whole=True) as zygote:
+        world = World(
+            tmp_path,
+            zygote,
+            seed=4,
+            devices=3,
+            password=lambda name: credentials.enrol(name).password,
+        )
+        start = world.start
+        world.start = lambda **options: start(whole=True, **options)
+
+        async def story():
+            for _ in range(100 if FULL else 8):
+                pid = await world.start()
+                await asyncio.sleep(world.random.uniform(0, 0.3))
+                await world.kill(pid)
+
+        assert asyncio.run(world.live(story))
+    count = world.verify()
+    assert count.deleted == count.stored == count.generated > 0

@@ -18,6 +18,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -29,17 +30,21 @@ class Zygote:
     ----------
     environment : dict, optional
         Added to the environment of the zygote and so of its servers.
+    whole : bool
+        Prepare for servers that are the whole service.
     """
 
-    def __init__(self, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, environment: dict[str, str] | None = None, *, whole: bool = False
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", __file__],
+            [sys.executable, __file__, *(["whole"] if whole else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
         )
         self._buffer = b""
-        assert self._line() == {"zygote": True}
+        assert self._line(120.0) == {"zygote": True}
 
     def _line(self, timeout: float = 30.0) -> dict:
         out = self._process.stdout
@@ -73,6 +78,10 @@ class Zygote:
             Die right before this change of a file, or in the middle of it.
         checkpoint : int
             Write the log back into the file when it is longer, bytes.
+        group_ms : int
+            As in `Ingest`.
+        whole : bool
+            All of ``tilth serve`` but the pages, with real credentials.
         """
         request = {"folder": str(folder), "port": port, **options}
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -152,6 +161,15 @@ def main() -> None:
     import tilth.fleet.journal
     import tilth.fleet.mqtt  # noqa: F401
 
+    if "whole" in sys.argv:
+        # It imports as it goes and compiles; what is forked has done so already.
+        from tilth.fleet.config import FleetConfig
+        from tilth.fleet.service import FleetService
+
+        with tempfile.TemporaryDirectory() as folder:
+            service = FleetService(folder, FleetConfig(mqtt_port=0))
+            service.start()
+            service.stop()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _say(zygote=True)
     for line in sys.stdin.buffer:
@@ -161,7 +179,7 @@ def main() -> None:
             _say(pid=pid)
             continue
         try:
-            serve(**request)
+            (serve_whole if request.pop("whole", False) else serve)(**request)
         finally:
             os._exit(0)
 
@@ -180,6 +198,7 @@ def serve(
     die_at: int = 0,
     torn: bool = False,
     checkpoint: int = 0,
+    group_ms: int = 5,
 ) -> None:
     """Run a server until SIGTERM (or worse)."""
     import tilth.fleet.journal
@@ -226,12 +245,14 @@ def serve(
         pass_by("between_acks")
 
     if remote is None:
-        ingest = Ingest(journal, publish, group_ms=5)
+        ingest = Ingest(journal, publish, group_ms=group_ms)
         settings = BrokerSettings(port=port)
         broker = EmbeddedBroker(settings, LetIn(), ingest.put)
         broker.start()
     else:
-        ingest = Ingest(journal, publish, group_ms=5, settled=lambda t: link.settle(t))
+        ingest = Ingest(
+            journal, publish, group_ms=group_ms, settled=lambda t: link.settle(t)
+        )
         link = MqttLink(ingest.put, "127.0.0.1", remote, user="tilth", password="pw")
         link.start()
         while not link.connected:
@@ -241,6 +262,21 @@ def serve(
     ingest.close()
     (link.close if link else broker.stop)()
     journal.close()
+
+
+def serve_whole(folder: str, port: int) -> None:
+    """Run the service as ``tilth serve`` does until SIGTERM (or worse)."""
+    from tilth.fleet.config import FleetConfig
+    from tilth.fleet.service import FleetService
+
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    stop = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(stop[1], b"x"))
+    service = FleetService(folder, FleetConfig(mqtt_port=port))
+    _wait_for_lock(service.start)
+    _say(ready=os.getpid())
+    os.read(stop[0], 1)
+    service.stop()
 
 
 def _wait_for_lock(make):
