@@ -149,7 +149,7 @@ class Scd30:
         elif code == 0x5204:
             if 400 <= value <= 2000:
                 self._shift_before, self._values_since = self.shift, 0
-                self.shift += value - self.readings.co2(t)[0] - self.shift
+                self.shift = value - self.readings.co2(t)[0]
                 self.settings[code] = value
         elif code in self.settings:
             self.settings[code] = value
