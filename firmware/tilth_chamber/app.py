@@ -14,19 +14,20 @@ import gc
 from . import __version__, fan, keep
 from . import settings as all_settings
 from .calibrate import Calibration
-from .chamber import CONFIG, FLUSH, IDLE, MOVING, NAMES, SERVICE, Chamber
+from .chamber import Chamber
 from .clock import Clock
 from .commands import Commands
 from .label import Label
 from .link import Link
+from .orders import Orders
 from .queue import Queue
 from .schedule import Grid, jitter
 from .sensors import FAN_ON, LID_MOVING, Sensors
 from .servo import Servo
+from .states import CONFIG, FLUSH, IDLE, MOVING, NAMES
 
 STATE = "/state"
 HEALTH = "/state/health.json"
-HOLD = "/state/hold.json"
 DATA = "/data"
 
 # The CO2 sensor answers two seconds after its supply (data sheet), and the lid is open
@@ -42,7 +43,6 @@ PANICS_RESTART = 5
 PANICS_RESET = 20
 HOUR_MS = 3_600_000
 TOUCH_MS = 100
-IDENTIFY_MS = 60_000
 SCREEN_SAMPLES = 10
 NEVER = 1 << 62
 
@@ -59,7 +59,7 @@ class App:
 
     Attributes
     ----------
-    chamber, sensors, queue, link, clock, commands, calibration, label
+    chamber, sensors, queue, link, clock, commands, orders, calibration, label
         The parts.
     updater : object or None
         `begin(manifest, on_end)`: starts the change to another firmware, ValueError if
@@ -101,14 +101,12 @@ class App:
         self.sensors = Sensors(hw, s, self.emit)
         self.chamber = Chamber(s, self.grid, self.servo, self.fan, self)
         self.calibration = Calibration(hw, self)
+        self.orders = Orders(hw, self)
         self.commands = Commands(hw, s, self)
         self.link = self.Link(hw, self.queue, self.clock, s)
         self.link.on_command = self.commands.receive
         self.updater = None
         self._panics = []
-        self._testing = None
-        self._held = False
-        self._identify_until = 0
         self._missed = 0
         self._link_wake = now
         self._clock_wake = now
@@ -181,96 +179,6 @@ class App:
         """Take note of how a recalibration went."""
         self.commands.finish(command_id, state, body)
 
-    # --- what commands ask for
-
-    def do_reboot(self, command_id, args, now):
-        """Reset within a minute, each chamber after a delay of its own."""
-        span = args.get("jitter_ms", 60_000)
-        if (
-            isinstance(span, bool)
-            or not isinstance(span, int)
-            or not 0 <= span < HOUR_MS
-        ):
-            raise ValueError("jitter_ms: 0 to 3599999")
-        at = now + jitter(self.hw.mac(), span)
-        self.chamber.restart(at, "command", True, True)
-
-    def do_open(self, command_id, args, now):
-        """Open the lid and keep it open."""
-        hold = args.get("hold_ms", self.settings["hold_ms"])
-        why = all_settings.problem_of("hold_ms", hold)
-        if why is not None:
-            raise ValueError(why)
-        was = NAMES[self.chamber.state]
-        self.chamber.hold_open(now, now + hold, "stop")
-        self._held = hold > 0
-        # Somebody may have a hand in the chamber: a restart is no reason to close it.
-        utc = self.utc(now)
-        keep.save(self.hw.fs, HOLD, [utc + hold, hold] if self._held else None)
-        return {"was": was, "hold_ms": hold}
-
-    def do_label(self, command_id, args, now):
-        """Set the place's code."""
-        before = self.label.loc
-        self._relabel(args["loc"], "command", now)
-        return {"from": before, "to": self.label.loc}
-
-    def do_config(self, command_id, args, now):
-        """Change settings, all or none."""
-        changes = dict(args)
-        cfg = changes.pop("id", "")
-        if not isinstance(cfg, str) or len(cfg) > 40:
-            raise ValueError("id: a text")
-        changed = all_settings.change(self.settings, changes)
-        changed["cfg"] = cfg
-        self.settings.update(changed)
-        kept = all_settings.save(self.hw.fs, self.settings)
-        self._refit(changes, now)
-        body = {"id": cfg, "kept": kept}
-        body.update(changes)
-        self.emit("config", body)
-        return {"kept": kept}
-
-    def do_servo_test(self, command_id, args, now):
-        """Sweep twice in open air and report the lowest supply voltage."""
-        if not self.chamber.fire("service", now, "command"):
-            raise ValueError("not now: " + NAMES[self.chamber.state])
-        self._testing = [command_id, self.sensors.supply]
-
-    def do_calibrate(self, command_id, args, now):
-        """Plan a recalibration."""
-        self.calibration.set(command_id, args["at"], args["ppm"], self.utc(now))
-
-    def do_report(self, command_id, args, now):
-        """Report the device's health."""
-        queued, dropped = self.queue.depth(), self.queue.dropped
-        return {
-            "fw": __version__,
-            "up_ms": now,
-            "chamber": NAMES[self.chamber.state],
-            "loc": self.label.loc,
-            "clock": self.clock.source(),
-            "queue": [queued, dropped],
-            "flash_free": self.hw.fs.free(),
-            "supply": self.sensors.supply,
-            "missed": self.grid.missed,
-            "memory_free": gc.mem_free() if hasattr(gc, "mem_free") else None,
-        }
-
-    def do_identify(self, command_id, args, now):
-        """Show on the screen which chamber this is."""
-        self._identify_until = now + IDENTIFY_MS
-        self._show(now)
-        return {}
-
-    def do_update(self, command_id, args, now):
-        """Change to another firmware."""
-        if self.updater is None:
-            raise ValueError("no updater")
-        self.commands.finish(command_id, "running", {"version": args["version"]})
-        finish = self.commands.finish
-        self.updater.begin(args, lambda how, body: finish(command_id, how, body))
-
     # --- the start
 
     def _count_brownouts(self, cause):
@@ -298,18 +206,9 @@ class App:
         else:
             self.chamber.fire("labelled" if self.label.loc else "unlabelled", now)
         self._plan_restart(now)
-        self._hold_on(now)
+        self.orders.begin(now)
         if not self.label.loc:
             self.label.open(now)
-
-    def _hold_on(self, now):
-        """Hold the lid open if an emergency stop before the start said so."""
-        kept = keep.load(self.hw.fs, HOLD, None)
-        if isinstance(kept, list) and len(kept) == 2:
-            utc = self.utc(now)
-            left = kept[1] if utc is None else min(kept[0] - utc, kept[1])
-            self.chamber.hold_until = now + left
-            self._held = True
 
     def _plan_restart(self, now):
         every = self.settings["reboot_ms"]
@@ -319,7 +218,7 @@ class App:
         else:
             self.chamber.restart(NEVER, "", False)
 
-    def _refit(self, changes, now):
+    def refit(self, changes, now):
         """Let changed settings hold; everything else reads them where it needs them."""
         if self.settings["sample_ms"] != self.grid.step:
             self.grid.refit(self.settings["sample_ms"])
@@ -350,7 +249,7 @@ class App:
                 wake = other
         if self.label.typing:
             if self.label.idle(now):
-                self._show(now)
+                self.show(now)
             wake = min(wake, now + TOUCH_MS)
         return wake
 
@@ -371,33 +270,19 @@ class App:
             self.calibration.sample(now, co2)
             self.calibration.step(now)
         self.commands.step(now)
-        if self._testing is not None:
-            self._watch_test()
-        if self._held and now >= chamber.hold_until:
-            self._held = False
-            keep.save(self.hw.fs, HOLD, None)
+        self.orders.sampled(now)
         self._screen_in -= 1
         if self._screen_in < 0 and not self.label.typing:
-            self._show(now)
-
-    def _watch_test(self):
-        """Follow the servo test: lowest supply, and its end."""
-        command_id, lowest = self._testing
-        supply = self.sensors.supply
-        if supply is not None and (lowest is None or supply < lowest):
-            self._testing[1] = supply
-        if self.chamber.state != SERVICE:
-            self._testing = None
-            body = {"sweeps": self.chamber.sweeps, "supply": lowest}
-            self.commands.finish(command_id, "done", body)
+            self.show(now)
 
     def _touched(self, key, now):
         code = self.label.touch(key, now)
         if code is not None:
-            self._relabel(code, "touch", now)
-            self._show(now)
+            self.relabel(code, "touch", now)
+            self.show(now)
 
-    def _relabel(self, code, source, now):
+    def relabel(self, code, source, now):
+        """Take a new place; ValueError if the code is none."""
         before = self.label.set(code)
         if code != before:
             self.emit("loc", {"from": before, "to": code, "source": source})
@@ -406,10 +291,11 @@ class App:
             self.chamber.fire("labelled", now)
             self.label.typing = False
 
-    def _show(self, now):
+    def show(self, now):
+        """Show how the chamber is."""
         self._screen_in = SCREEN_SAMPLES
         loc = self.label.loc or "no place"
-        if now < self._identify_until:
+        if now < self.orders.identify_until:
             self.hw.show(["> > >", loc, "< < <"])
             return
         co2 = self.sensors.co2

@@ -7,8 +7,8 @@ has measured twice more, so the chamber neither restarts nor sleeps before that.
 """
 
 from . import keep
-from .chamber import CALIBRATE, RESTING
 from .closure import twice_median
+from .states import CALIBRATE, RESTING
 
 PATH = "/state/calibrate.json"
 

@@ -5,7 +5,7 @@ result of every command is an event, so it arrives however long the link is down
 """
 
 from . import __version__, keep, sign, wire
-from .chamber import RESTING
+from .states import RESTING
 
 PATH = "/state/commands.json"
 
@@ -35,9 +35,7 @@ class Commands:
     settings : dict
         `command_key`, hex.
     app : object
-        The application, which carries the commands out: for each name in `KNOWN` a
-        method `do_<name>(id, args, now)` that returns None, a dict for the result
-        "done", or raises ValueError; `utc(now)` and `emit(kind, body)`.
+        The application: `orders`, `chamber`, `utc(now)` and `emit(kind, body)`.
     """
 
     def __init__(self, hw, settings, app):
@@ -149,8 +147,8 @@ class Commands:
         if name in ("reboot", "servo_test", "calibrate", "config"):
             self.finish(command_id, "running", {})
         try:
-            body = getattr(self.app, "do_" + name)(command_id, args, now)
-        except (ValueError, KeyError, TypeError) as error:
+            body = getattr(self.app.orders, name)(command_id, args, now)
+        except (ValueError, KeyError, TypeError, OSError) as error:
             self.finish(command_id, "failed", {"why": str(error)[:80]})
             return
         if body is not None:

@@ -9,7 +9,7 @@ import hmac
 import json
 
 from fakes import ClosedAir, FakeHardware, run
-from tilth_chamber import chamber, keep, settings
+from tilth_chamber import keep, settings, states
 from tilth_chamber.app import App
 
 KEY = bytes(range(32))
@@ -200,4 +200,4 @@ class Rig:
 
 def state_name(app):
     """Name of the state an application is in."""
-    return chamber.NAMES[app.chamber.state]
+    return states.NAMES[app.chamber.state]

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from fakes import START_UTC_MS
 from rig import SHUT, Rig
-from tilth_chamber import chamber
+from tilth_chamber import states
 
 # The first multiple of ten minutes after the fake's start.
 FIRST = 600_000 - START_UTC_MS % 600_000
@@ -177,7 +177,7 @@ def test_pulses_of_any_setting_keep_clear_of_the_samples(sample, pulse, period):
 def test_flags_tell_a_moving_lid_and_a_running_fan():
     rig = Rig(flux=0.78).run(FIRST + 600_000)
     for _, _, row, _ in rig.samples:
-        state, flags = chamber.NAMES[row[7]], row[8]
+        state, flags = states.NAMES[row[7]], row[8]
         assert bool(flags & 64) == (state in ("exercise", "closing", "opening"))
         assert bool(flags & 256) == (state == "flush")
 

@@ -28,6 +28,7 @@ def play(values, **changes):
     return None, None
 
 
+@settings(max_examples=60)
 @given(st.lists(reading, min_size=101, max_size=101), st.integers(1, 120))
 def test_the_raw_rule_decides_every_sample_as_keep_closed_does(values, enough):
     closure = Closure(settled(enough=enough))
@@ -43,7 +44,7 @@ def test_the_raw_rule_decides_every_sample_as_keep_closed_does(values, enough):
             break
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     values=st.lists(reading, min_size=101, max_size=101),
     enough=st.integers(1, 120),
@@ -82,7 +83,7 @@ def test_medians_open_when_the_analysis_says(
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     slope=st.integers(-300, 300),
     noise=st.lists(st.integers(-3_000, 3_000), min_size=101, max_size=101),

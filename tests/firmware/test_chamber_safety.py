@@ -8,9 +8,9 @@ from fakes import PowerCut, Reset
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rig import SHUT, Rig
-from tilth_chamber import chamber
-from tilth_chamber.chamber import TABLE
+from tilth_chamber import states
 from tilth_chamber.schedule import jitter
+from tilth_chamber.states import TABLE
 
 FIRST = 200_000  # start of the first cycle of the fake's time of day
 CLOSED_AT = FIRST + 9_000
@@ -139,7 +139,7 @@ def test_a_loop_that_hangs_while_closed_is_bitten_and_the_lid_opens():
     rig.plan = [(CLOSED_AT + 295_000 - 100_000, lambda rig: None)]
 
     def hang(app):
-        if app.chamber.state == chamber.EXTENDED and len(rig.hw.resets) == 1:
+        if app.chamber.state == states.EXTENDED and len(rig.hw.resets) == 1:
             app.step = lambda now: now + 10**9
 
     rig.checks.append(hang)
@@ -153,19 +153,21 @@ def test_a_loop_that_hangs_while_closed_is_bitten_and_the_lid_opens():
 # --- brown-outs
 
 
-def test_a_hundred_brown_outs_wear_nothing_out_and_leave_the_lid_alone():
+def test_brown_out_after_brown_out_wears_nothing_out_and_leaves_the_lid_alone():
     rig = Rig(flux=0.78)
     rig.hw.servo_fault = "brownout"
-    rig.run(48 * HOUR)
+    # A hundred of them in the long version.
+    hours = 130 if FULL else 24
+    rig.run(hours * HOUR)
     causes = [cause for _, cause in rig.hw.resets]
     # Three at once, then after a minute, two, four and so on up to an hour.
-    assert 20 < causes.count("brownout") < 60
+    assert 0.5 * hours < causes.count("brownout") < 1.5 * hours + 12
     assert {"what": "brownouts", "n": 3} in rig.of("alarm")
     gaps = [b[0] - a[0] for a, b in itertools.pairwise(rig.hw.resets)]
     assert max(gaps) > HOUR
     # It measures on: a sample each 3 s but for the starts and what they lose.
-    assert len(rig.samples) > 0.98 * 48 * HOUR / 3_000
-    assert rig.hw.fs.writes < 1_000
+    assert len(rig.samples) > 0.98 * hours * HOUR / 3_000
+    assert rig.hw.fs.writes < 20 * hours
 
 
 def test_a_lid_left_closed_by_a_brown_out_is_opened_as_soon_as_the_supply_holds():
@@ -243,23 +245,23 @@ def test_a_restart_set_to_never_does_not_come():
 
 
 def test_every_state_can_be_left_and_every_event_leads_to_a_known_state():
-    for state in range(len(chamber.NAMES)):
+    for state in range(len(states.NAMES)):
         assert TABLE[state]
-        assert set(TABLE[state].values()) <= set(range(len(chamber.NAMES)))
-    reached = {chamber.BOOT, chamber.FAULT}
+        assert set(TABLE[state].values()) <= set(range(len(states.NAMES)))
+    reached = {states.BOOT, states.FAULT}
     for _ in TABLE:
         for state in list(reached):
             reached.update(TABLE[state].values())
-    assert len(reached) == len(chamber.NAMES)
+    assert len(reached) == len(states.NAMES)
 
 
 def test_closing_is_the_only_way_to_closed_and_opening_the_only_way_out():
     for state, ways in TABLE.items():
         for event, after in ways.items():
-            if after == chamber.CLOSED:
-                assert (state, event) == (chamber.CLOSING, "shut")
-            if state in chamber.SHUT:
-                assert after in (chamber.EXTENDED, chamber.OPENING)
+            if after == states.CLOSED:
+                assert (state, event) == (states.CLOSING, "shut")
+            if state in states.SHUT:
+                assert after in (states.EXTENDED, states.OPENING)
 
 
 # --- everything at once
@@ -292,7 +294,7 @@ def hit(what, size, rig):
     elif what == "brownout":
         hw.servo_fault = None if hw.servo_fault else "brownout"
     elif what == "label":
-        app._relabel(f"1.{size % 999}.A", "touch", hw.ticks_ms())
+        app.relabel(f"1.{size % 999}.A", "touch", hw.ticks_ms())
     elif what == "unsafe":
         rig.safe = not rig.safe
     elif what == "config":
@@ -327,17 +329,17 @@ class Watch:
 
     def __call__(self, app):
         now, c = self.rig.hw.true_ms, app.chamber
-        if c.state in chamber.SHUT:
+        if c.state in states.SHUT:
             if self.entered is None or self.entered[0] is not app:
                 self.entered = (app, now)
             assert now - self.entered[1] <= 310_000, "closed too long"
         else:
             self.entered = None
-        if c.state in (*chamber.RESTING, chamber.FLUSH, chamber.REBOOT):
+        if c.state in (*states.RESTING, states.FLUSH, states.REBOOT):
             assert app.servo.us == 500 or app.servo.locked, "not commanded open"
-        if c.state in chamber.SHUT:
+        if c.state in states.SHUT:
             assert app.fan.mode == 1, "fan at full speed while closed"
-        if c.state in (chamber.EXERCISE, chamber.CLOSING, chamber.OPENING):
+        if c.state in (states.EXERCISE, states.CLOSING, states.OPENING):
             assert not self.rig.hw.fan_on, "fan while the servo moves"
 
 
