@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import pytest
 from generated_fleet import NOW, VARIANTS, GeneratedFleet
@@ -131,6 +132,46 @@ def test_the_theme_is_taken_from_the_cookie_and_from_nothing_else(client):
     assert 'data-theme="dark"' in client.get("/").text
     client.cookies.set("theme", 'x" onload="y')
     assert "onload" not in client.get("/").text
+
+
+class Fields(HTMLParser):
+    """Finds fields and buttons that a screen reader could not name."""
+
+    def __init__(self):
+        super().__init__()
+        self.labels, self.nameless, self.button = 0, [], None
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag == "label":
+            self.labels += 1
+        elif tag in ("input", "select", "textarea"):
+            named = self.labels or attrs.get("aria-label")
+            if attrs.get("type") != "hidden" and not named:
+                self.nameless.append(attrs)
+        elif tag == "button":
+            self.button = attrs.get("aria-label", "")
+
+    def handle_data(self, data):
+        if self.button is not None:
+            self.button += data.strip()
+
+    def handle_endtag(self, tag):
+        if tag == "label":
+            self.labels -= 1
+        elif tag == "button":
+            if not self.button:
+                self.nameless.append("button")
+            self.button = None
+
+
+@pytest.mark.parametrize("path", [*PAGES, f"/devices/{DEVICE}"])
+def test_every_field_and_button_has_a_name(client, fleet, log_in, path):
+    fleet.raise_alarm("stuck_closed", DEVICE, "warning", "does not open")
+    log_in("admin")
+    fields = Fields()
+    fields.feed(client.get(path).text)
+    assert fields.nameless == []
 
 
 # Completeness

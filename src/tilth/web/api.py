@@ -8,8 +8,8 @@ status 400, 401, 404 or 429.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,8 @@ def plain(value: Any) -> Any:
     {'flux': None, 't': [1, 2]}
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, dict):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, np.generic):
         value = value.item()
@@ -70,6 +70,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+async def answer(room: Room, build: Callable[[], Any]) -> Response:
+    """Return what a function builds, as JSON; all of it in a worker thread."""
+    return await room.read(lambda: JSONResponse(plain(build())))
 
 
 async def known_device(room: Room, device: str) -> str:
@@ -83,64 +88,64 @@ async def known_device(room: Room, device: str) -> str:
 async def fleet(request: Request) -> Response:
     """Return every device as it is now, and how the service does."""
     room = room_of(request)
-    tiles = await room.read(room.source.tiles)
-    health = await room.read(room.source.health)
-    devices = [
-        {key: value for key, value in plain(tile).items() if key != "spark"}
-        for tile in tiles
-    ]
-    return JSONResponse(
-        {"now": room.source.clock(), "devices": devices, "health": plain(health)}
+    source = room.source
+    return await answer(
+        room,
+        lambda: {
+            "now": source.clock(),
+            "devices": [replace(tile, spark=()) for tile in source.tiles()],
+            "health": source.health(),
+        },
     )
 
 
 async def device(request: Request) -> Response:
     """Return one device: its state, its boots with their watermarks, its places."""
     room = room_of(request)
+    source = room.source
     name = await known_device(room, device_of(request))
-    tiles = await room.read(room.source.tiles)
-    return JSONResponse(
-        plain(
-            {
-                "device": next(tile for tile in tiles if tile.device == name),
-                "boots": list(await room.read(room.source.boots, name)),
-                "placements": list(await room.read(room.source.placements, name)),
-            }
-        )
+    return await answer(
+        room,
+        lambda: {
+            "device": next(tile for tile in source.tiles() if tile.device == name),
+            "boots": source.boots(name),
+            "placements": source.placements(name),
+        },
     )
 
 
 async def trace(request: Request) -> Response:
     """Return readings of a device for a screen: lowest and highest of each column."""
     room = room_of(request)
+    source = room.source
     name = await known_device(room, device_of(request))
     channels = channels_of(request)
-    start, end = span_of(request, room.source.clock())
+    start, end = span_of(request, source.clock())
     columns = int_of(request, "columns", 1200, 10, MOST_COLUMNS)
-    traces = await room.read(room.source.traces, name, channels, start, end, columns)
-    closures = await room.read(room.source.closures, name, start, end)
-    return JSONResponse(
-        {
+    return await answer(
+        room,
+        lambda: {
             "device": name,
             "start": start,
             "end": end,
-            "traces": {one.channel: _trace(one) for one in traces},
-            "closures": plain(list(closures)),
-        }
+            "traces": {
+                one.channel: _trace(one)
+                for one in source.traces(name, channels, start, end, columns)
+            },
+            "closures": source.closures(name, start, end),
+        },
     )
 
 
 def _trace(one: Trace) -> dict[str, Any]:
     decimals = CHANNELS[one.channel].decimals
-    return plain(
-        {
-            "t": one.t,
-            "low": np.round(one.low, decimals),
-            "high": np.round(one.high, decimals),
-            "count": one.count,
-            "units": CHANNELS[one.channel].units,
-        }
-    )
+    return {
+        "t": one.t,
+        "low": np.round(one.low, decimals),
+        "high": np.round(one.high, decimals),
+        "count": one.count,
+        "units": CHANNELS[one.channel].units,
+    }
 
 
 def channels_of(request: Request) -> Sequence[str]:
@@ -164,8 +169,15 @@ async def fluxes(request: Request) -> Response:
     """Return fluxes of all closures in a span, or of one device, newest first."""
     room = room_of(request)
     start, end = span_of(request, room.source.clock())
-    cycles = await room.read(room.source.cycles, start, end, device_filter(request))
-    return JSONResponse({"start": start, "end": end, "fluxes": plain(list(cycles))})
+    one = device_filter(request)
+    return await answer(
+        room,
+        lambda: {
+            "start": start,
+            "end": end,
+            "fluxes": room.source.cycles(start, end, one),
+        },
+    )
 
 
 async def cycle(request: Request) -> Response:
@@ -177,61 +189,84 @@ async def cycle(request: Request) -> Response:
     )
     if found is None:
         raise HTTPException(404)
-    return JSONResponse(plain({**asdict(found), "facts": dict(found.facts)}))
+    return await answer(room, lambda: found)
 
 
 async def variants(request: Request) -> Response:
     """Return fluxes of each variant by the hour: mean over its pots, standard error."""
     room = room_of(request)
     start, end = span_of(request, room.source.clock(), "7d")
-    found = await room.read(room.source.variants, start, end)
-    return JSONResponse({"start": start, "end": end, "variants": plain(list(found))})
+    return await answer(
+        room,
+        lambda: {
+            "start": start,
+            "end": end,
+            "variants": room.source.variants(start, end),
+        },
+    )
 
 
 async def effects(request: Request) -> Response:
     """Return each variant against its control: ratio of their fluxes, interval."""
     room = room_of(request)
     start, end = span_of(request, room.source.clock(), "7d")
-    found = await room.read(room.source.effects, start, end)
-    return JSONResponse({"start": start, "end": end, "effects": plain(list(found))})
+    return await answer(
+        room,
+        lambda: {
+            "start": start,
+            "end": end,
+            "effects": room.source.effects(start, end),
+        },
+    )
 
 
 async def ledger(request: Request) -> Response:
     """Return the ledger: what became of the records of each device on each UTC day."""
     room = room_of(request)
     first, last = days_of(request, room.source.clock())
-    rows = await room.read(room.source.ledger, first, last, device_filter(request))
-    return JSONResponse({"first": first, "last": last, "days": plain(list(rows))})
+    one = device_filter(request)
+    return await answer(
+        room,
+        lambda: {
+            "first": first,
+            "last": last,
+            "days": room.source.ledger(first, last, one),
+        },
+    )
 
 
 async def alarms(request: Request) -> Response:
     """Return open alarms; with past_since also those that ended since."""
     room = room_of(request)
-    since = request.query_params.get("past_since")
-    rows = await room.read(room.source.alarms, parse_time(since) if since else None)
-    return JSONResponse({"alarms": plain(list(rows))})
+    text = request.query_params.get("past_since")
+    since = parse_time(text) if text else None
+    return await answer(room, lambda: {"alarms": room.source.alarms(since)})
 
 
 async def commands(request: Request) -> Response:
     """Return the newest commands and how far they have come."""
     room = room_of(request)
-    rows = await room.read(room.source.commands, int_of(request, "limit", 200, 1, 1000))
-    return JSONResponse({"commands": plain(list(rows))})
+    limit = int_of(request, "limit", 200, 1, 1000)
+    return await answer(room, lambda: {"commands": room.source.commands(limit)})
 
 
 async def firmware(request: Request) -> Response:
-    """Return the firmware versions that are held."""
+    """Return the firmware versions that are held, and the latest roll-outs."""
     room = room_of(request)
-    return JSONResponse(
-        {"firmware": plain(list(await room.read(room.source.firmware)))}
+    return await answer(
+        room,
+        lambda: {
+            "firmware": room.source.firmware(),
+            "rollouts": room.source.rollouts.latest(),
+        },
     )
 
 
 async def placements(request: Request) -> Response:
     """Return where devices stood, as intervals; overruled statements are marked."""
     room = room_of(request)
-    rows = await room.read(room.source.placements, device_filter(request))
-    return JSONResponse({"placements": plain(list(rows))})
+    one = device_filter(request)
+    return await answer(room, lambda: {"placements": room.source.placements(one)})
 
 
 _SPAN = "start, end, span (3h, 24h, 3d, 7d, 30d, 90d)"

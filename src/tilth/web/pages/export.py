@@ -22,6 +22,9 @@ from tilth.web.room import Room, room_of
 #: Exports under way at a time; each reads and packs as fast as it is fetched.
 _MOST = 3
 
+#: Bytes sent at a time.
+_PIECE = 64 * 1024
+
 _FORMATS: dict[str, tuple[str, Callable]] = {
     "csv": ("text/csv; charset=utf-8", csv_chunks),
     "parquet": ("application/vnd.apache.parquet", parquet_chunks),
@@ -88,8 +91,9 @@ async def _counted(room: Room, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     room.exports += 1
     try:
         async for chunk in iterate_in_threadpool(chunks):
-            if chunk:
-                yield chunk
+            # In pieces: packing a large one would hold up all other answers.
+            for at in range(0, len(chunk), _PIECE):
+                yield chunk[at : at + _PIECE]
     finally:
         room.exports -= 1
 
