@@ -219,9 +219,9 @@ def _samples(
         (boot_id, first, last),
     ).fetchall()
     table = np.array(rows, dtype=object).reshape(len(rows), 2 + len(names))
-    out = {
-        name: table[:, i].astype(np.int64) for i, name in enumerate(("tick", "flags"))
-    }
+    out: dict[str, np.ndarray] = {}
+    for i, name in enumerate(("tick", "flags")):
+        out[name] = table[:, i].astype(np.int64)
     for i, channel in enumerate(CHANNELS):
         out[channel.name] = table[:, 2 + i].astype(float) * channel.scale
     return out
