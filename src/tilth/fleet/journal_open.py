@@ -46,7 +46,7 @@ def open_journal(
     stamp : int
         Goes into the names of what is put aside: ms since 1970 UTC.
     suspect : bool
-        Check it even though its end was clean.
+        This process had it open and met an error: check the file.
 
     Returns
     -------
@@ -64,7 +64,9 @@ def open_journal(
     """
     wal = path.with_name(path.name + "-wal")
     check = suspect or size_of(wal) > 0
-    findings = _look_at_log(wal, stamp) if check else []
+    # While the service runs, its other connections may be writing to the log: it is
+    # only looked at, and mended, before anybody has opened it.
+    findings = _look_at_log(wal, stamp) if check and not suspect else []
     try:
         return _connect(path, check), findings
     except sqlite3.DatabaseError as error:
