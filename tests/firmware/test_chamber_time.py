@@ -197,3 +197,13 @@ def test_files_with_nonsense_leave_the_defaults():
     assert s["period_ms"] == 600_000
     fs.put("/secret.json", b'{"mqtt_host": "fleet.example", "wifi": [["a", "b"]]}')
     assert load(fs)["mqtt_host"] == "fleet.example"
+
+
+@pytest.mark.parametrize("name", ["schedule", "servo", "label", "bmp280"])
+def test_examples_in_the_docstrings_hold(name):
+    import doctest
+    import importlib
+
+    module = importlib.import_module("tilth_chamber." + name)
+    failed, tried = doctest.testmod(module)
+    assert (failed, tried > 0) == (0, True)
