@@ -1,6 +1,8 @@
 """The embedded broker passes messages on, and only where it may."""
 
+import contextlib
 import inspect
+import socket
 import threading
 import time
 
@@ -407,6 +409,20 @@ def test_a_device_is_not_read_while_the_ingest_is_full(log_ins):
     assert [m[1] for m in taken] == [b"%d" % i for i in range(50)]
 
 
+def test_an_ingest_that_fails_does_not_cost_the_device_its_connection(log_ins, caplog):
+    def take(*message):
+        raise RuntimeError("a fault of the ingest")
+
+    with (
+        EmbeddedBroker(BrokerSettings(port=0), log_ins, take) as broker,
+        Talk(broker.port) as device,
+    ):
+        device.log_in(ONE, "pw")
+        assert device.publish(D, b"x")
+        assert device.publish(D, b"y")
+    assert "a fault of the ingest" in caplog.text
+
+
 # Settings, life and the library below
 
 
@@ -417,6 +433,18 @@ def test_the_broker_listens_to_this_machine_unless_told_otherwise():
     with pytest.raises(InputError, match="key"):
         BrokerSettings(certificate="x")
     assert BrokerSettings(host="0.0.0.0", plain_lan=True).plain_lan
+
+
+def test_it_listens_on_ipv6_too(log_ins):
+    with contextlib.closing(socket.socket(socket.AF_INET6)) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+    with EmbeddedBroker(BrokerSettings(host="::1", port=0), log_ins) as broker:
+        assert broker.running
+        socket.create_connection(("::1", broker.port), 5).close()
+    assert not broker.running
 
 
 def test_a_port_in_use_is_said_so(broker, log_ins):

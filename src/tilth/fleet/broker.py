@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tilth.core.errors import InputError
-from tilth.fleet.broker_amqtt import FleetBroker, LogIns, Take
+from tilth.fleet.broker_amqtt import FleetBroker, LogIns
+from tilth.fleet.broker_messages import Take
 from tilth.fleet.broker_wire import Limits
 
 __all__ = ["BrokerSettings", "EmbeddedBroker", "Limits", "LogIns", "tls_context"]
@@ -262,6 +263,11 @@ class EmbeddedBroker:
             topic, payload, qos = self._outbox.popleft()
             if broker is not None:
                 broker.dispatch(topic, payload, qos)
+
+    @property
+    def running(self) -> bool:
+        """Whether devices can connect now."""
+        return self._broker is not None
 
     def kick(self, user: str) -> None:
         """Close the connections of a user now, such as one just locked out."""

@@ -1,16 +1,9 @@
-"""amqtt's broker with a log-in before everything else and exact topics found directly.
+"""Who is connected: amqtt's broker with a log-in before everything else.
 
-amqtt 0.12.1 does the MQTT; this subclass changes what a fleet cannot live with:
-
-- the log-in comes first: stock amqtt deletes or hands over the session of a client id
-  before it looks at the password, and publishes a last will on any topic;
-- a message is matched with one dictionary look-up and written at once: stock amqtt
-  compares it with every subscription (a third of all time with 85 devices) and makes
-  four tasks for it;
-- what is kept for somebody is bounded, and is not marked as retained when it is
-  delivered; a newly connected client gets the retained messages it subscribed to, not
-  those that anybody subscribed to;
-- silent, slow and greedy clients are closed.
+Stock amqtt 0.12.1 deletes or hands over the session of a client id before it looks at
+the password, and leaves the older of two connections of one client alive. It waits for
+ever for a CONNECT, does not miss a silent client, and publishes a last will on any
+topic. Here the log-in comes first, and silent, slow and greedy clients are closed.
 """
 
 from __future__ import annotations
@@ -19,12 +12,9 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from amqtt.adapters import BufferReader
-from amqtt.broker import Broker, RetainedApplicationMessage
-from amqtt.contexts import Action
 from amqtt.errors import AMQTTError
 from amqtt.mqtt.connack import (
     BAD_USERNAME_PASSWORD,
@@ -37,11 +27,11 @@ from amqtt.mqtt.connect import ConnectPacket
 from amqtt.mqtt.packet import CONNECT
 from amqtt.session import Session
 
+from tilth.fleet.broker_messages import FILTERS, WHO, MessageBroker, Take
 from tilth.fleet.broker_rules import (
     Principal,
     may_publish,
     may_retain,
-    may_subscribe,
     may_use_client_id,
 )
 from tilth.fleet.broker_wire import (
@@ -51,13 +41,10 @@ from tilth.fleet.broker_wire import (
     Limits,
     PacketReader,
     Refused,
+    encode_packet,
 )
 
 logger = logging.getLogger("tilth.fleet.broker")
-
-#: Keys among a session's attributes: its user, its filters, its unfinished messages.
-_WHO, _FILTERS, _FLIGHTS = "tilth.who", "tilth.filters", "tilth.flights"
-_DENIED = 0x80
 
 
 class LogIns(Protocol):
@@ -73,12 +60,7 @@ class LogIns(Protocol):
         """Return for every user that may log in what changes with its credential."""
 
 
-#: Takes a device's message: topic, payload, whether retained. False: not now, ask
-#: again (the client is not read meanwhile).
-Take = Callable[[str, bytes, bool], Any]
-
-
-class FleetBroker(Broker):
+class FleetBroker(MessageBroker):
     """The embedded broker, inside its event loop.
 
     Parameters
@@ -104,16 +86,10 @@ class FleetBroker(Broker):
         tls: ssl.SSLContext | None,
     ) -> None:
         self.log_ins = log_ins
-        self.take = take
-        self.limits = limits
         self.tls = tls
         self.connections: dict[Connection, None] = {}
         self.clients: dict[str, Connection] = {}
-        self.counts = {"received": 0, "sent": 0, "refused": 0, "dropped": 0}
-        self._wild: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._ending = False
-        super().__init__({**config, "session_expiry_interval": limits.session_s})
+        super().__init__(config, take, limits)
 
     # Connections
 
@@ -130,7 +106,7 @@ class FleetBroker(Broker):
 
         return await asyncio.start_server(
             connected,
-            address,
+            address and address.strip("[]"),  # of IPv6, which amqtt leaves on
             port,
             limit=2 * self.limits.packet_bytes,
             backlog=1024,
@@ -228,7 +204,7 @@ class FleetBroker(Broker):
             first, body = await reader.packet(only=CONNECT << 4)
         except (asyncio.IncompleteReadError, ConnectionError, Refused) as error:
             raise AMQTTError(f"no CONNECT: {error}") from None
-        raw = _rebuilt(first, body)
+        raw = encode_packet(first, body)
         try:
             connect = await ConnectPacket.from_stream(BufferReader(raw))
         except Exception as error:
@@ -259,8 +235,8 @@ class FleetBroker(Broker):
         connection.silence = 1.5 * min(asked, self.limits.keepalive_s)
         session.keep_alive = 0  # silence is watched here, not with a task per packet
         session.password = None
-        session.attributes[_WHO] = who
-        session.attributes.setdefault(_FILTERS, set())
+        session.attributes[WHO] = who
+        session.attributes.setdefault(FILTERS, set())
         return FleetHandler(self), session
 
     async def _who_connects(
@@ -318,205 +294,18 @@ class FleetBroker(Broker):
         return True
 
     async def _authenticate(self, session: Session, _: Any) -> bool:
-        return _WHO in session.attributes
-
-    async def _topic_filtering(
-        self, session: Session, topic: str, action: Action
-    ) -> bool:
-        who = session.attributes[_WHO]
-        if action == Action.SUBSCRIBE:
-            return may_subscribe(who, topic)
-        return action != Action.PUBLISH or may_publish(who, topic)
+        return WHO in session.attributes
 
     def note_refusal(self, session: Session | None, why: str) -> None:
         """Count and log what a client was closed for."""
         self.counts["refused"] += 1
-        who = session.attributes.get(_WHO) if session else None
+        who = session.attributes.get(WHO) if session else None
         logger.warning("closing %s: %s", who.name if who else "a stranger", why)
 
     async def _cleanup_session(self, client_id: str) -> None:
         # amqtt lists who is away, then waits between removals: some may be back.
         if self._ending or client_id not in self.clients:
             await super()._cleanup_session(client_id)
-
-    # Messages
-
-    async def receive(
-        self, session: Session | None, topic: str, data: bytes, qos: int, retain: bool
-    ) -> None:
-        """Take one message from a client, or close the client."""
-        who: Principal = session.attributes[_WHO]  # type: ignore[union-attr]
-        if not may_publish(who, topic):
-            # MQTT 3.1.1 cannot say no to a PUBLISH but by closing the connection.
-            raise Refused(f"may not write to {topic[:80]!r}")
-        await self._pass_on(topic, data, qos, who.role == "device")
-        if retain:
-            await self.retain_message(session, topic, data, qos)
-
-    async def _broadcast_message(
-        self, session: Any, topic: Any, data: Any, force_qos: int | None = None
-    ) -> None:
-        """Pass on what comes through amqtt: last wills and messages of QoS 2."""
-        if self._ending or not topic:
-            return
-        who = session.attributes.get(_WHO) if session else None
-        qos = 2 if force_qos is None else force_qos
-        from_device = who is not None and who.role == "device"
-        await self._pass_on(topic, bytes(data), qos, from_device)
-
-    async def _pass_on(
-        self, topic: str, data: bytes, qos: int, from_device: bool
-    ) -> None:
-        self.counts["received"] += 1
-        if from_device and self.take is not None:
-            # While the journal cannot take more, this client is not read: TCP holds
-            # it back, and memory stays bounded.
-            while self.take(topic, data, False) is False:
-                if self._ending:
-                    return
-                await asyncio.sleep(0.02)
-        self.dispatch(topic, data, qos)
-
-    def dispatch(self, topic: str, data: bytes, qos: int) -> None:
-        """Send a message to those who subscribed to it."""
-        targets = list(self._subscriptions.get(topic, ()))
-        for pattern in list(self._wild):
-            if pattern not in self._subscriptions:
-                self._wild.discard(pattern)
-            elif self._matches(topic, pattern):
-                targets += self._subscriptions[pattern]
-        if not targets:
-            return
-        best: dict[str, tuple[Session, int]] = {}
-        for session, granted in targets:
-            if granted >= best.get(session.client_id, (session, -1))[1]:
-                best[session.client_id] = (session, granted)
-        plain = None
-        for session, granted in best.values():
-            level = min(qos, granted)
-            if session.transitions.state != "connected":
-                if level and not session.clean_session:
-                    self._keep(session, topic, data, level)
-                continue
-            if level:
-                self._send_tracked(session, topic, data, level)
-                continue
-            plain = plain or _publish_packet(topic, data)
-            self._write(session, plain)
-
-    def _write(self, session: Session, raw: bytes) -> None:
-        handler = self._get_handler(session)
-        if handler is not None and handler.writer is not None:
-            self.counts["sent"] += 1
-            handler.writer.write(raw)
-
-    def _send_tracked(
-        self, session: Session, topic: str, data: bytes, qos: int, retain: bool = False
-    ) -> None:
-        """Start amqtt's flow of QoS 1 or 2 towards a client."""
-        handler = self._get_handler(session)
-        flights: set[Any] = session.attributes.setdefault(_FLIGHTS, set())
-        if handler is None:
-            return
-        if len(flights) >= self.limits.inflight:
-            self._keep(session, topic, data, qos)
-            return
-        self.counts["sent"] += 1
-        task = asyncio.create_task(
-            _quietly(handler.mqtt_publish(topic, data, qos, retain))
-        )
-        self._tasks.add(task)
-        flights.add(task)
-
-        def landed(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            flights.discard(task)
-            if session.transitions.state == "connected" and not self._ending:
-                self._send_kept(session)
-
-        task.add_done_callback(landed)
-
-    def _keep(self, session: Session, topic: str, data: bytes, qos: int) -> None:
-        """Keep a message for a client that is away."""
-        queue = session.retained_messages
-        if queue.qsize() >= self.limits.offline:
-            queue.get_nowait()
-            self.counts["dropped"] += 1
-        queue.put_nowait(RetainedApplicationMessage(None, topic, data, qos))
-
-    async def _publish_session_retained_messages(self, session: Session) -> None:
-        self._send_kept(session)
-
-    def _send_kept(self, session: Session) -> None:
-        """Send what waits for a client, as far as its window goes."""
-        # It is new to the client: not marked as retained.
-        queue = session.retained_messages
-        flights = session.attributes.setdefault(_FLIGHTS, set())
-        while not queue.empty() and len(flights) < self.limits.inflight:
-            kept = queue.get_nowait()
-            self._send_tracked(session, kept.topic, bytes(kept.data), kept.qos or 1)
-
-    async def retain_message(
-        self, source_session: Any, topic_name: Any, data: Any, qos: int | None = None
-    ) -> None:
-        """Keep the last status of each device, and nothing else."""
-        if topic_name and may_retain(topic_name):
-            await super().retain_message(source_session, topic_name, data, qos)
-
-    async def _publish_retained_messages_for_subscription(
-        self, subscription: tuple[str, int], session: Session
-    ) -> None:
-        pattern, qos = subscription
-        if pattern not in session.attributes.get(_FILTERS, ()):
-            return
-        if pattern in self._wild:
-            found = [t for t in self._retained_messages if self._matches(t, pattern)]
-        else:
-            found = [pattern] if pattern in self._retained_messages else []
-        for topic in found:
-            kept = self._retained_messages[topic]
-            level = min(qos, kept.qos or 0)
-            if level:
-                self._send_tracked(session, topic, bytes(kept.data), level, True)
-            else:
-                self._write(session, _publish_packet(topic, bytes(kept.data), True))
-
-    async def add_subscription(
-        self, subscription: tuple[str, int], session: Session
-    ) -> int:
-        """Subscribe a client, within its rights and its number of filters."""
-        pattern, qos = subscription
-        filters = session.attributes.setdefault(_FILTERS, set())
-        if (
-            not 0 < len(pattern) <= 256
-            or not 0 <= qos <= 2
-            or (pattern not in filters and len(filters) >= self.limits.subscriptions)
-        ):
-            return _DENIED
-        code = await super().add_subscription(subscription, session)
-        if code == _DENIED:
-            self.note_denial(session, pattern)
-            return code
-        filters.add(pattern)
-        if "+" in pattern or "#" in pattern:
-            self._wild.add(pattern)
-        return code
-
-    def note_denial(self, session: Session, pattern: str) -> None:
-        """Log a subscription that was not granted (the client gets code 0x80)."""
-        self.counts["refused"] += 1
-        who = session.attributes[_WHO]
-        logger.warning("%s may not subscribe to %.80r", who.name, pattern)
-
-    async def _del_all_subscriptions(self, session: Session) -> None:
-        for pattern in session.attributes.pop(_FILTERS, ()):
-            self._del_subscription(pattern, session)
-            if not self._subscriptions.get(pattern, True):
-                del self._subscriptions[pattern]
-
-    def _del_subscription(self, a_filter: str, session: Session) -> int:
-        session.attributes.get(_FILTERS, set()).discard(a_filter)
-        return super()._del_subscription(a_filter, session)
 
     # The end
 
@@ -534,30 +323,6 @@ class FleetBroker(Broker):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await super().shutdown()
-
-
-def _rebuilt(first: int, body: bytes) -> bytes:
-    """Return a packet as it came."""
-    size, length = len(body), bytearray()
-    while True:
-        size, byte = size >> 7, size & 127
-        length.append(byte | (128 if size else 0))
-        if not size:
-            return bytes([first, *length]) + body
-
-
-def _publish_packet(topic: str, data: bytes, retain: bool = False) -> bytes:
-    """Return a PUBLISH of QoS 0."""
-    name = topic.encode()
-    return _rebuilt(0x30 | retain, len(name).to_bytes(2, "big") + name + data)
-
-
-async def _quietly(flow: Awaitable[Any]) -> None:
-    """Await a flow of QoS 1 or 2 whose end nobody needs to know of."""
-    try:
-        await flow
-    except Exception as error:
-        logger.debug("a message was not acknowledged: %s", type(error).__name__)
 
 
 def _certified_name(writer: BoundedWriter) -> str | None:

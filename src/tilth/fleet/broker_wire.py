@@ -333,3 +333,13 @@ async def _decoded(first: int, body: bytes) -> Any:
     header = MQTTFixedHeader(first >> 4, first & 15, len(body))
     decoder: Any = packet_class(header)
     return await decoder.from_stream(BufferReader(body), fixed_header=header)
+
+
+def encode_packet(first: int, body: bytes) -> bytes:
+    """Return a whole packet: first byte, length, all after it."""
+    size, length = len(body), bytearray()
+    while True:
+        size, byte = size >> 7, size & 127
+        length.append(byte | (128 if size else 0))
+        if not size:
+            return bytes([first, *length]) + body
