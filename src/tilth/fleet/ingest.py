@@ -130,7 +130,7 @@ class Ingest:
                 return False
             self._bytes += len(payload)
             self._waiting.append((message, token, time.perf_counter()))
-            if len(self._waiting) == 1:
+            if len(self._waiting) in (1, MAX_GROUP):
                 self._awake.notify()
         return True
 
@@ -220,8 +220,10 @@ class Ingest:
                 self._worry(error)
                 time.sleep(_FIRST_PAUSE)
             except Exception:
-                # The writer never dies: what it could not take comes again.
+                # The writer never dies: what it could not take comes again, from the
+                # device. The broker must not wait for it, or its window fills up.
                 _log.exception("ingest goes on after an error")
+                self._settle(group)
                 time.sleep(_FIRST_PAUSE)
 
     def _gather(self) -> list[tuple[Message, Any, float]] | None:
@@ -231,13 +233,12 @@ class Ingest:
                 self._awake.wait(1.0)
             if not self._waiting:
                 return None if self._closing else []
-            first = self._waiting[0][2]
-        while not self._closing and len(self._waiting) < MAX_GROUP:
-            left = first + self._group_s - time.perf_counter()
-            if left <= 0:
-                break
-            time.sleep(left)
-        with self._awake:
+            # The first of a group waits for others that share its flush.
+            left = self._waiting[0][2] + self._group_s - time.perf_counter()
+            if left > 0:
+                self._awake.wait_for(
+                    lambda: self._closing or len(self._waiting) >= MAX_GROUP, left
+                )
             count = min(len(self._waiting), MAX_GROUP)
             group = [self._waiting.popleft() for _ in range(count)]
             self._bytes -= sum(len(message.payload) for message, _, _ in group)
@@ -261,11 +262,7 @@ class Ingest:
             _log.warning("the journal takes messages again")
             self.trouble = None
         self._answer(acks)
-        if self._settled is not None:
-            try:
-                self._settled([token for _, token, _ in group if token is not None])
-            except Exception:
-                _log.exception("the broker could not be told what is on disk")
+        self._settle(group)
         now = time.perf_counter()
         for _, _, since in group:
             self._latency[bisect_left(LATENCY_EDGES, (now - since) * 1000)] += 1
@@ -273,6 +270,14 @@ class Ingest:
         self._counts["groups"] += 1
         self._tell()
         return True
+
+    def _settle(self, group: list[tuple[Message, Any, float]]) -> None:
+        tokens = [token for _, token, _ in group if token is not None]
+        if self._settled is not None and tokens:
+            try:
+                self._settled(tokens)
+            except Exception:
+                _log.exception("the broker could not be told what is on disk")
 
     def _worry(self, error: StorageError) -> None:
         self._counts["storage_errors"] += 1

@@ -28,7 +28,7 @@ from tilth.fleet.journal_files import (
     StorageError,
     refuse_network,
 )
-from tilth.fleet.journal_group import Group, Memory
+from tilth.fleet.journal_group import Group
 from tilth.fleet.journal_messages import (
     Happening,
     Message,
@@ -38,6 +38,7 @@ from tilth.fleet.journal_messages import (
     Tally,
     read_message,
 )
+from tilth.fleet.journal_notices import Memory
 from tilth.fleet.journal_open import (
     CHECKPOINT_BYTES,
     is_corrupt,
@@ -267,6 +268,12 @@ class Journal:
             )
         )
         self._happenings.append(Notice(now, "", "", what, body))
+
+    def disconnect_all(self) -> None:
+        """Note that no device is connected: the broker is new, they will say hello."""
+        self._locked(
+            lambda connection: connection.execute("UPDATE status SET online = 0")
+        )
 
     def take(self) -> list[Happening]:
         """Return what happened since this was last asked, the oldest first."""

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from tilth.fleet import journal_tombstones as tombstones
 from tilth.fleet.batches import Batch, Event, Sample
 from tilth.fleet.channels import QUALITIES
-from tilth.fleet.clock import DAY_MS, HOUR_MS
+from tilth.fleet.clock import HOUR_MS
 from tilth.fleet.clockmap import HOLD_MS, SyncPoint
 from tilth.fleet.journal_boots import Boot, Boots
 from tilth.fleet.journal_messages import (
     Committed,
     Happening,
     Message,
-    Notice,
     Read,
     Reported,
     Tally,
 )
+from tilth.fleet.journal_notices import Memory, Notices, keep_poison
 from tilth.fleet.journal_rollups import LATE_MS, Rollups
 from tilth.fleet.journal_schema import EVENT_COLUMNS, SAMPLE_COLUMNS
 from tilth.fleet.messages import MAX_HAVE, Ack, Status
 from tilth.fleet.wire import (
-    MAX_PAYLOAD,
     SEQ_END,
     TIME_END,
     ProtocolError,
@@ -40,29 +35,12 @@ from tilth.fleet.wire import (
 #: this long, ms: until then the report that it was dropped may still be under way.
 GRACE_MS = 30_000
 
-#: Poisonous payloads of one device kept whole in a day; of further ones the begin.
-WHOLE_PAYLOADS = 200
-_PAYLOAD_BEGIN = 256
 #: Most characters kept of each side of a conflict.
 _SIDE = 2_000
 
 _UNKNOWN = QUALITIES["unknown"]
 _ADD_SAMPLE = f"INSERT INTO samples VALUES({', '.join('?' * len(SAMPLE_COLUMNS))})"
 _ADD_EVENT = f"INSERT INTO events VALUES({', '.join('?' * len(EVENT_COLUMNS))})"
-
-
-@dataclass
-class Memory:
-    """What outlives a transaction but not the process."""
-
-    #: Device -> UTC of the begin of its latest boot, and that boot.
-    newest: dict[str, tuple[int, str]] = field(default_factory=dict)
-    #: Topic -> day, and poisonous payloads on it.
-    poison: dict[str, tuple[int, int]] = field(default_factory=dict)
-    #: Notices given lately: what it was about -> when.
-    noticed: dict[tuple[str, ...], int] = field(default_factory=dict)
-    #: Boots whose device no longer holds what is missing here.
-    gaps: set[tuple[str, str]] = field(default_factory=set)
 
 
 class Group:
@@ -82,16 +60,17 @@ class Group:
     def __init__(
         self, connection: sqlite3.Connection, boots: Boots, memory: Memory
     ) -> None:
+        self.happenings: list[Happening] = []
+        self.tally = Tally()
         self._connection = connection
         self._boots = boots
         self._memory = memory
         self._samples: list[tuple] = []
         self._events: list[tuple] = []
         self._rollups = Rollups()
+        self._notices = Notices(connection, memory, self.happenings)
         self._touched: dict[int, Boot] = {}
         self._answered: dict[int, Boot] = {}
-        self.happenings: list[Happening] = []
-        self.tally = Tally()
 
     def take(self, read: Read) -> None:
         """Turn one message into rows."""
@@ -198,7 +177,7 @@ class Group:
         ]
         for point in boot.clock.observe(*points)[:1]:
             body = {"tick": point.tick, "utc": point.utc, "src": point.source}
-            self.notice(boot, "clock", recv, body)
+            self._notices.about(boot, "clock", recv, body)
 
     def _watch_for_clones(self, boot: Boot, end: int, recv: int) -> None:
         """Notice two boots of one device that are alive at the same time."""
@@ -209,7 +188,9 @@ class Group:
             if len(self._memory.newest) > 100_000:
                 self._memory.newest.clear()
         elif boot.clock.at(end) > newest[0] + 60_000:
-            self.notice(boot, "clone", recv, {"other": newest[1], "since": newest[0]})
+            self._notices.about(
+                boot, "clone", recv, {"other": newest[1], "since": newest[0]}
+            )
 
     def _store(
         self,
@@ -338,7 +319,7 @@ class Group:
             )
             self.tally.conflicts += len(different)
             numbers = {"seq": different[0][2], "n": len(different)}
-            self.notice(boot, "conflict", recv, numbers)
+            self._notices.about(boot, "conflict", recv, numbers)
 
     # What will never come
 
@@ -399,7 +380,7 @@ class Group:
             count = sum(high - low + 1 for low, high in lost)
             self.tally.forgotten += count
             body = {"n": count, "ranges": [list(r) for r in lost[:20]]}
-            self.notice(boot, "forgotten", recv, body)
+            self._notices.about(boot, "forgotten", recv, body)
 
     # Status and poison
 
@@ -441,38 +422,12 @@ class Group:
 
     def _poison(self, device: str, error: ProtocolError, message: Message) -> None:
         """Put a message that cannot be read aside, whole, and count it as handled."""
-        recv, payload = message.recv, message.payload
-        header = error.header
-        day = recv // DAY_MS
-        since, times = self._memory.poison.get(message.topic, (day, 0))
-        times = times + 1 if since == day else 1
-        self._memory.poison[message.topic] = (day, times)
-        if len(self._memory.poison) > 100_000:
-            self._memory.poison.clear()
-        kept = MAX_PAYLOAD if times <= WHOLE_PAYLOADS else _PAYLOAD_BEGIN
-        self._connection.execute(
-            "INSERT INTO quarantine(recv, last_recv, topic, device, reason, detail, "
-            "boot, seq, n, size, digest, payload) "
-            "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT(topic, digest) DO UPDATE SET times = times + 1, "
-            "last_recv = excluded.last_recv",
-            (
-                recv,
-                recv,
-                message.topic.encode("utf-8", "replace").decode()[:256],
-                device,
-                error.reason,
-                str(error).encode("utf-8", "replace").decode()[:500],
-                *(header or (None, None, None)),
-                len(payload),
-                hashlib.sha256(payload).digest()[:16],
-                bytes(payload[:kept]),
-            ),
-        )
+        recv, header = message.recv, error.header
         self.tally.quarantined += 1
+        keep_poison(self._connection, self._memory, device, error, message)
         body = {"reason": error.reason, "detail": str(error)[:200]}
         if header is None:
-            self._notice(recv, device, "", "quarantine", body)
+            self._notices.give(recv, device, "", "quarantine", body)
             return
         boot = self._boots.get(device, header.boot, recv)
         self._touched[boot.id] = self._answered[boot.id] = boot
@@ -481,30 +436,9 @@ class Group:
         boot.known = max(boot.known, last)
         boot.seq_last = max(boot.seq_last, last)
         self._settle(boot, header.seq, last, "quarantined", recv)
-        self.notice(boot, "quarantine", recv, body | {"seq": header.seq, "n": header.n})
-
-    # Notices
-
-    def notice(self, boot: Boot, what: str, recv: int, body: dict[str, Any]) -> None:
-        """Leave a notice about a boot."""
-        self._notice(recv, boot.device, boot.boot, what, body)
-
-    def _notice(
-        self, recv: int, device: str, boot: str, what: str, body: dict[str, Any]
-    ) -> None:
-        """Leave a notice, unless the same was said within a minute."""
-        key = (device, boot, what)
-        noticed = self._memory.noticed
-        if 0 <= recv - noticed.get(key, -(10**18)) < 60_000 and what != "forgotten":
-            return
-        noticed[key] = recv
-        if len(noticed) > 10_000:
-            noticed.clear()
-        self._connection.execute(
-            "INSERT INTO notices(recv, device, boot, what, body) VALUES(?, ?, ?, ?, ?)",
-            (recv, device, boot, what, json.dumps(body)),
+        self._notices.about(
+            boot, "quarantine", recv, body | {"seq": header.seq, "n": header.n}
         )
-        self.happenings.append(Notice(recv, device, boot, what, body))
 
 
 def _dropped(event: Event) -> tuple[str, int, int, str] | None:
