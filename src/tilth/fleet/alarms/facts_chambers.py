@@ -61,13 +61,11 @@ def chamber_facts(
     # Yesterday's cycle of a chamber that is silent says nothing of today.
     last = last[last["t"] >= now - _FRESH_MS].reindex(list(devices))
     facts = {fact: _readings(last[column]) for fact, column in _PROBABILITIES.items()}
-    for name in devices:
-        open_ = float(last.loc[name, "p_stuck_open"])
-        clogged = float(last.loc[name, "p_clogged"])
+    shown = last[["p_stuck_open", "p_clogged", "same"]].to_numpy(float)
+    for name, (open_, clogged, same) in zip(devices, shown, strict=True):
         facts["p_no_exchange"][
             name
         ].detail = f"stuck open {open_:.2f}, clogged {clogged:.2f}"
-        same = float(last.loc[name, "same"])
         facts["p_frozen"][name].detail = f"{same:.0f} identical values"
     pressure = last["pressure"]
     enough = pressure.notna().sum() >= _FLEET

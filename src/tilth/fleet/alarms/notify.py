@@ -218,6 +218,8 @@ def _is_due(output: Output, alarm: Alarm, rule: Rule | None, now: int) -> bool:
         return False
     if status != "firing":
         return True
+    if alarm.snoozed_until is not None and at < alarm.snoozed_until <= now:
+        return True  # it is still there after the pause
     return rule is not None and rule.repeat_ms > 0 and now - at >= rule.repeat_ms
 
 

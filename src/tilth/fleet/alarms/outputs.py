@@ -179,7 +179,7 @@ class Ntfy(Webhook):
     def send(self, notice: Notice) -> None:
         """Publish a notice."""
         # A header is ASCII; the title may hold a degree sign.
-        title = notice.title.encode("ascii", "replace").decode()
+        title = " ".join(notice.title.split()).encode("ascii", "replace").decode()
         headers = {
             "Title": title[:250],
             "Priority": "5" if notice.severity == "critical" else "3",
@@ -342,9 +342,7 @@ def _post(
             answer.read(65_536)
     except urllib.error.HTTPError as error:
         error.close()
-        raise OutputError(
-            f"output {name}: {host} answered {error.code} {error.reason}"
-        ) from None
+        raise OutputError(f"output {name}: {host} answered {error.code}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise OutputError(

@@ -201,10 +201,6 @@ class AlarmService:
         now = self._clock()
         with self._lock:
             alarm = self._engine.snooze((rule, subject), until)
-            # What was sent before the pause is sent anew after it.
-            alarm.sent = {
-                name: sent for name, sent in alarm.sent.items() if sent[0] != "firing"
-            }
             self._store.save([Change("snoozed", alarm)], now)
             self._store.note(alarm, "snoozed", now, by, {"until": until})
 
