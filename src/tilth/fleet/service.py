@@ -19,6 +19,8 @@ from typing import Any
 from tilth.chambers.geometry import geometry_from_dict
 from tilth.core.errors import InputError, TilthError
 from tilth.fleet import placement
+from tilth.fleet.alarms.rules import Reading
+from tilth.fleet.alarms.service import AlarmService
 from tilth.fleet.archive.query import Archive
 from tilth.fleet.archive.seal import Sealer
 from tilth.fleet.archive.store import Store
@@ -55,10 +57,12 @@ class FleetService:
         Settings; those of the folder's ``tilth.yaml`` by default.
     clock : callable, optional
         Gives utc ms; another than the machine's for virtual time.
+    watched : bool
+        Whether alarms are watched for, every ten seconds of real time.
 
     Attributes
     ----------
-    control, journal, ingest, archive, live, credentials, dispatcher, rollouts
+    control, journal, ingest, archive, live, credentials, dispatcher, rollouts, alarms
         The parts, once started.
     broker : EmbeddedBroker or None
         The embedded broker, where the settings want one.
@@ -81,13 +85,17 @@ class FleetService:
     credentials: Credentials
     dispatcher: Dispatcher
     rollouts: Rollouts
+    alarms: AlarmService
 
     def __init__(
         self,
         folder: str | os.PathLike[str],
         config: FleetConfig | None = None,
         clock: Clock = now_ms,
+        *,
+        watched: bool = True,
     ) -> None:
+        self.watched = watched
         self.folder = Path(folder)
         self.config = config or read_config(folder)
         self.clock = clock
@@ -160,6 +168,7 @@ class FleetService:
         stack.callback(self.ingest.close)
         self.ingest.on_committed(self._heard)
         if config.embedded:
+            self.journal.disconnect_all()
             self.broker = EmbeddedBroker(
                 BrokerSettings(
                     host=config.listen,
@@ -174,6 +183,20 @@ class FleetService:
             stack.enter_context(self.broker)
         else:
             self.link = stack.enter_context(self._connect())
+        self.alarms = AlarmService(
+            self.folder,
+            self.control,
+            self.live.store,
+            self.clock,
+            rules=config.alarm_rules or None,
+            outputs=config.alarm_outputs or None,
+            service=self._own_facts,
+            publish=self._send,
+            url=f"{config.public_url.rstrip('/')}/alarms" if config.public_url else "",
+        )
+        stack.callback(self.alarms.stop)
+        if self.watched:
+            self.alarms.start()
         self._stopping.clear()
         keeper = threading.Thread(target=self._keep_house, name="housekeeper")
         keeper.start()
@@ -240,6 +263,14 @@ class FleetService:
         sender = self.broker or self.link
         if sender is not None:
             sender.publish(topic, payload, qos)
+
+    def _own_facts(self) -> dict[str, float | Reading | None]:
+        """Return what only the running service knows, for the alarms."""
+        trouble = self.ingest.trouble
+        return {
+            "store_errors": Reading(float(trouble is not None), trouble or ""),
+            "fluxes_waiting": float(self.live.waiting),
+        }
 
     # What was committed
 
