@@ -77,7 +77,7 @@ def test_an_exception_there_is_a_failure_here(micropython):
 # Modules, how many tests at least run there, and those that take long there.
 MODULES = {
     "test_queue": (
-        20,
+        18,
         [
             "test_a_power_cut_at_any_change_of_the_flash_loses_nothing_returned_for",
             "test_every_single_flipped_bit_is_found_and_only_its_record_is_given_up",
@@ -103,7 +103,7 @@ MODULES = {
         ],
     ),
     "test_link": (
-        12,
+        10,
         [
             "test_a_link_down_for_days_is_caught_up_and_live_records_do_not_wait",
             "test_no_memory_for_a_batch_makes_smaller_ones",
