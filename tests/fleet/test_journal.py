@@ -311,25 +311,34 @@ def test_a_hello_is_answered_for_each_pending_boot(journal):
     assert one(journal, "SELECT online FROM status") == 0
 
 
-def test_a_hello_tells_what_the_device_no_longer_holds(journal, now):
+def test_a_boot_the_hello_does_not_mention_is_missing_but_not_settled(journal, now):
     journal.commit([message(0), message(10)])
     # It holds nothing of the first boot any more, yet 5..9 never came.
     journal.commit([hello(Status(True, NEXT, pending=[(NEXT, 0, 2)]))])
+    assert notices(journal) == ["missing"]
+    now[0] += 10 * GRACE_MS
+    # Were it a clone that spoke, the other must not be told to delete them.
+    assert journal.tend() == []
     assert rows(journal, "SELECT * FROM tombstones") == []
-    now[0] += GRACE_MS
-    assert journal.tend() == [Ack(DEVICE, BOOT, 14)]
-    assert rows(journal, "SELECT first, last, reason FROM tombstones") == [
-        (5, 9, "forgotten")
-    ]
+    (ack,) = journal.commit([message(15, low=5)])
+    assert ack == Ack(DEVICE, BOOT, 4, [(10, 19)])
+    assert journal.commit([message(5)]) == [Ack(DEVICE, BOOT, 19)]
     check(journal)
 
 
-def test_a_retained_hello_is_old_and_proves_no_loss(journal, now):
+def test_a_hello_of_very_many_boots_may_not_mention_all(journal):
+    journal.commit([message(0), message(10)])
+    many = [(f"{k:x}-00000000", 0, 0) for k in range(150)]
+    journal.commit([hello(Status(True, NEXT, pending=many))])
+    assert notices(journal) == []
+    assert one(journal, "SELECT held FROM boots WHERE boot = ?", BOOT) == 1
+
+
+def test_a_retained_hello_is_old_and_proves_no_loss(journal):
     journal.commit([message(0), message(10)])
     status = Status(True, NEXT, pending=[(NEXT, 0, 2)])
     journal.commit([hello(status, retained=True)])
-    now[0] += 10 * GRACE_MS
-    assert journal.tend() == []
+    assert notices(journal) == []
 
 
 # Poison

@@ -86,6 +86,17 @@ def test_what_the_device_no_longer_holds_is_lost(journal, reader, now):
     assert not one.complete
 
 
+def test_what_a_device_does_not_mention_any_more_is_lost(journal, reader):
+    journal.commit([message(0), message(10)])
+    journal.commit([hello(Status(True, NEXT, pending=[(NEXT, 0, 2)]))])
+    one = proof(reader)
+    assert counts(one) == (10, 0, 0, 5, 0)
+    assert not one.settled
+    # Until it comes after all.
+    journal.commit([message(5)])
+    assert proof(reader).complete
+
+
 def test_what_the_device_reported_is_dropped_and_poison_is_quarantined(journal, reader):
     body = {"boot": BOOT, "first": 5, "last": 9, "reason": "overflow"}
     bad = message(11)._replace(

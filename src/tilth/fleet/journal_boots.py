@@ -14,8 +14,8 @@ MAX_BOOTS = 4096
 
 #: Columns of the table that change while a boot goes on.
 _CHANGING = (
-    "last_recv", "fw", "tick_last", "seq_last", "low", "known", "clock_a", "clock_b",
-    "clock_source", "clock_heard", "untimed",
+    "last_recv", "fw", "tick_last", "seq_last", "low", "known", "held", "clock_a",
+    "clock_b", "clock_source", "clock_heard", "untimed",
 )  # fmt: skip
 
 
@@ -36,6 +36,8 @@ class Boot:
         Lowest number the device still holds, as far as it told.
     known : int
         Highest number the device told of, received or not.
+    held : bool
+        False once a hello of the device does not mention this boot any more.
     gap : tuple or None
         What the device no longer holds though it is not settled, and since when.
     untimed : int
@@ -54,6 +56,7 @@ class Boot:
         "first_recv",
         "fw",
         "gap",
+        "held",
         "id",
         "known",
         "last_recv",
@@ -77,6 +80,7 @@ class Boot:
         self.fw = ""
         self.tick_last = self.seq_last = self.known = -1
         self.low = self.untimed = 0
+        self.held = True
         self.ranges = RangeSet()
         self.clock = BootClock()
         self.gap: tuple[int, int] | None = None
@@ -93,6 +97,7 @@ class Boot:
             self.seq_last,
             self.low,
             self.known,
+            self.held,
             clock.at(0) if clock.known else None,
             clock.rate_ppb,
             clock.source,
@@ -195,8 +200,8 @@ class Boots:
         run = self._connection.execute
         row = run(
             "SELECT b.id, b.device, b.first_recv, b.last_recv, b.fw, b.tick_last, "
-            "b.seq_last, b.low, b.known, b.clock_source, b.clock_heard, b.untimed "
-            "FROM boots b JOIN devices d ON d.id = b.device "
+            "b.seq_last, b.low, b.known, b.held, b.clock_source, b.clock_heard, "
+            "b.untimed FROM boots b JOIN devices d ON d.id = b.device "
             "WHERE d.name = ? AND b.boot = ?",
             (device, boot),
         ).fetchone()
@@ -204,16 +209,16 @@ class Boots:
             return None
         one = Boot(row[0], row[1], device, boot, row[2])
         one.last_recv, one.fw, one.tick_last, one.seq_last = row[3:7]
-        one.low, one.known = row[7], row[8]
-        one.untimed = row[11]
+        one.low, one.known, one.held = row[7], row[8], bool(row[9])
+        source, heard, one.untimed = row[10:13]
         one.ranges = RangeSet(
             run("SELECT first, last FROM ranges WHERE boot = ?", (one.id,))
         )
         points = run(
             "SELECT tick, utc, source, recv FROM syncs WHERE boot = ?", (one.id,)
         )
-        one.clock = BootClock([SyncPoint(*point) for point in points], row[10])
-        if row[9] and not one.clock.known:
+        one.clock = BootClock([SyncPoint(*point) for point in points], heard)
+        if source and not one.clock.known:
             one.clock.settle()
         if one.untimed and one.clock.known:
             one.retime = 0

@@ -35,6 +35,8 @@ from tilth.fleet.wire import (
 #: this long, ms: until then the report that it was dropped may still be under way.
 GRACE_MS = 30_000
 
+#: A hello that mentions so many boots may not mention all of them.
+MANY_PENDING = 100
 #: Most characters kept of each side of a conflict.
 _SIDE = 2_000
 
@@ -110,6 +112,7 @@ class Group:
         self.tally.batches += 1
         first, last = batch.seq, batch.seq + batch.n - 1
         boot.last_recv = recv
+        boot.held = True
         boot.fw = batch.fw
         if batch.low > boot.low:
             boot.low = batch.low
@@ -405,6 +408,7 @@ class Group:
             boot = self._boots.get(device, name, recv)
             self._touched[boot.id] = self._answered[boot.id] = boot
             boot.last_recv = max(boot.last_recv, recv)
+            boot.held = True
             boot.low = max(boot.low, first)
             boot.known = max(boot.known, last)
             self._check_gap(boot, recv)
@@ -412,13 +416,26 @@ class Group:
             self._drained(device, status, recv)
 
     def _drained(self, device: str, status: Status, recv: int) -> None:
-        """Conclude that a device holds nothing of the boots it does not mention."""
+        """Note which boots a device does not mention: it holds nothing of them.
+
+        What is missing of these is lost, says the ledger. It is not settled, though:
+        were it another device of the same name that spoke, the one that still holds
+        the records would delete them.
+        """
+        if len(status.pending) >= MANY_PENDING:
+            return  # perhaps not all of them
         held = {name for name, _, _ in status.pending} | {status.boot}
         for boot in self._boots.of_device(device):
-            if boot.boot not in held and boot.ranges.watermark < boot.known:
-                boot.low = boot.known + 1
+            if boot.held and boot.boot not in held:
+                boot.held = False
                 self._touched[boot.id] = boot
-                self._check_gap(boot, recv)
+                missing = boot.ranges.missing(0, boot.known)
+                if missing:
+                    body = {
+                        "n": sum(high - low + 1 for low, high in missing),
+                        "ranges": [list(gap) for gap in missing[:20]],
+                    }
+                    self._notices.about(boot, "missing", recv, body)
 
     def _poison(self, device: str, error: ProtocolError, message: Message) -> None:
         """Put a message that cannot be read aside, whole, and count it as handled."""

@@ -16,7 +16,7 @@ from tilth.fleet.wire import MAX_PAYLOAD, ProtocolError
 #: The same is not said again for so long, ms.
 _QUIET_MS = 60_000
 
-#: Poisonous payloads of one device kept whole in a day; of further ones the begin.
+#: Payloads of one device without a header kept whole in a day; then the begin.
 WHOLE_PAYLOADS = 200
 _PAYLOAD_BEGIN = 256
 #: Beyond these, what settles nothing is only counted.
@@ -106,7 +106,9 @@ def keep_poison(
     memory.poison[topic] = (day, times)
     if times > MOST_POISON and error.header is None:
         return
-    kept = MAX_PAYLOAD if times <= WHOLE_PAYLOADS else _PAYLOAD_BEGIN
+    # What counts as handled is kept whole, always: the device will delete it.
+    whole = error.header is not None or times <= WHOLE_PAYLOADS
+    kept = MAX_PAYLOAD if whole else _PAYLOAD_BEGIN
     connection.execute(
         "INSERT INTO quarantine(recv, last_recv, topic, device, reason, detail, "
         "boot, seq, n, size, digest, payload) "

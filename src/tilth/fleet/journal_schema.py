@@ -53,8 +53,9 @@ CREATE TABLE devices(
   first_recv INTEGER NOT NULL,
   last_recv INTEGER NOT NULL
 );
--- low: lowest number the device holds; known: highest it ever told of; a record
--- has the time clock_a + tick + clock_b * tick / 1e9; untimed: rows without a time
+-- low: lowest number the device holds; known: highest it ever told of; held: 0 once
+-- the device no longer mentions the boot; a record has about the time
+-- clock_a + tick + clock_b * tick / 1e9; untimed: rows without a time
 CREATE TABLE boots(
   id INTEGER PRIMARY KEY,
   device INTEGER NOT NULL,
@@ -66,6 +67,7 @@ CREATE TABLE boots(
   seq_last INTEGER NOT NULL DEFAULT -1,
   low INTEGER NOT NULL DEFAULT 0,
   known INTEGER NOT NULL DEFAULT -1,
+  held INTEGER NOT NULL DEFAULT 1,
   clock_a INTEGER,
   clock_b INTEGER NOT NULL DEFAULT 0,
   clock_source TEXT NOT NULL DEFAULT '',

@@ -137,6 +137,7 @@ class _Account:
     recv: int
     untimed: int
     last_recv: int
+    held: int
     ranges: RangeSet = field(default_factory=RangeSet)
     stones: list[tuple[int, int, str]] = field(default_factory=list)
     anchors: list[tuple[int, int]] = field(default_factory=list)
@@ -145,6 +146,9 @@ class _Account:
     def missing(self) -> Iterator[tuple[int, int, str]]:
         """Yield the gaps, parted into lost and outstanding."""
         for first, last in self.ranges.missing(0, self.known):
+            if not self.held:
+                yield first, last, "lost"
+                continue
             if first < self.low:
                 yield first, min(last, self.low - 1), "lost"
             if last >= self.low:
@@ -341,7 +345,7 @@ def _accounts(
         row[0]: _Account(*row)
         for row in run(
             "SELECT b.id, d.name, b.boot, max(b.known, b.seq_last), b.low, "
-            "b.first_recv, b.untimed, b.last_recv FROM boots b "
+            "b.first_recv, b.untimed, b.last_recv, b.held FROM boots b "
             f"JOIN devices d ON d.id = b.device {where} ORDER BY d.name, b.id",
             values,
         )
