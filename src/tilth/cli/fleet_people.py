@@ -92,7 +92,12 @@ def add_device(
 ) -> None:
     """Enrol a chamber and write its secrets; again: a new password."""
     from tilth.fleet.control import master_secret, open_control
-    from tilth.fleet.credentials import Credentials, provisioning, write_provisioning
+    from tilth.fleet.credentials import (
+        Credentials,
+        authority_file,
+        provisioning,
+        write_provisioning,
+    )
     from tilth.fleet.releases import KEY_SETTING
 
     networks = {
@@ -102,18 +107,23 @@ def add_device(
     with open_control(_made(folder)) as control:
         given = Credentials(control, master_secret(folder)).enrol(name)
         firmware_key = control.setting(KEY_SETTING, "")
+    trusted = ca.read_text("ascii") if ca else ""
     content = provisioning(
         given,
         host,
         port=port or (8883 if ca else 1883),
         tls=ca is not None,
-        ca=ca.read_text("ascii") if ca else "",
+        ca=trusted,
         wifi=networks,
         ntp_host=ntp,
         firmware_key=firmware_key,
     )
     write_provisioning(out, content)
     typer.echo(f"{name} is enrolled; its secrets: {out}")
+    if trusted:
+        authority = out.with_name("ca.der")
+        authority.write_bytes(authority_file(trusted))
+        typer.echo(f"what it trusts: {authority}")
     if ca is None:
         typer.echo("note: without --ca it speaks without TLS", err=True)
 

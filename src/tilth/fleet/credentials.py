@@ -16,6 +16,7 @@ import json
 import os
 import re
 import secrets
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,9 @@ ITERATIONS = 1000
 _FORM = re.compile(r"\$7\$(\d{1,7})\$([A-Za-z0-9+/=]{16})\$([A-Za-z0-9+/=]{88})")
 
 _USER = "mqtt:"
+
+#: Where the controller looks for the authority's certificate.
+CA_ON_DEVICE = "/ca.der"
 
 
 def new_password() -> str:
@@ -258,7 +262,8 @@ def provisioning(
     tls : bool
         Whether the broker speaks TLS there.
     ca : str
-        Certificate of the authority (PEM) the device trusts.
+        Certificate of the authority (PEM) the device trusts; copy it to the device
+        as `CA_ON_DEVICE`, in the form `authority_file` returns.
     wifi : mapping of str to str, optional
         Names of networks and their passwords, the preferred first.
     ntp_host : str
@@ -274,12 +279,26 @@ def provisioning(
         "mqtt_user": enrolment.device,
         "mqtt_password": enrolment.password,
         "mqtt_tls": tls,
-        "mqtt_ca": ca,
+        "mqtt_ca": CA_ON_DEVICE,
         "command_key": enrolment.command_key,
         "ntp_host": ntp_host,
         "wifi": [list(pair) for pair in (wifi or {}).items()],
         "firmware_key": firmware_key,
     }
+
+
+def authority_file(ca: str) -> bytes:
+    """Return a certificate (PEM) as the controller reads it: DER.
+
+    Raises
+    ------
+    InputError
+        If it is no certificate.
+    """
+    try:
+        return ssl.PEM_cert_to_DER_cert(ca.strip())
+    except ValueError as error:
+        raise InputError(f"the authority's file is no certificate: {error}") from None
 
 
 def write_provisioning(
