@@ -8,6 +8,7 @@ import numpy as np
 from tilth.fleet.archive.files import JOURNAL_FILE
 from tilth.fleet.channels import CHANNEL_NAMES
 from tilth.fleet.database import migrate
+from tilth.fleet.journal_ranges import RangeSet
 from tilth.fleet.journal_rollups import Rollups
 from tilth.fleet.journal_schema import (
     APPLICATION_ID,
@@ -94,9 +95,21 @@ class World:
         with_marks = ", ".join("?" * len(EVENT_COLUMNS))
         self.journal.executemany(f"INSERT INTO events VALUES ({with_marks})", notes)
         rollups.write(self.journal)
+        self._settle(number, [row[1] for row in (*samples, *notes)])
         self.journal.execute("COMMIT")
         for row in itertools.chain(samples, notes):
             self.truth[device, boot, row[1]] = row[2:]
+
+    def _settle(self, boot, numbers):
+        run = self.journal.execute
+        ranges = RangeSet(run("SELECT first, last FROM ranges WHERE boot = ?", (boot,)))
+        for n in numbers:
+            ranges.add(n, n)
+        run("DELETE FROM ranges WHERE boot = ?", (boot,))
+        self.journal.executemany(
+            "INSERT INTO ranges VALUES (?, ?, ?)",
+            [(boot, first, last) for first, last in ranges],
+        )
 
     def days(self, devices, days, step=60_000, replica="A"):
         """Fill whole days of some devices, a boot each 6 h."""

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -287,6 +288,72 @@ def test_files_the_journal_does_not_know_are_set_aside_not_deleted(world):
     assert [
         p.read_bytes() for p in (world.folder / "archive").glob("aside/**/mine.parquet")
     ] == [b"from somewhere"]
+    whole(world)
+
+
+def copy_of(world, folder):
+    """Return the journal as a backup of this moment."""
+    with sqlite3.connect(folder / "copy.sqlite") as copy:
+        world.journal.backup(copy)
+    copy.close()
+    return folder / "copy.sqlite"
+
+
+def put_back(world, copy):
+    """Restore the journal, but not the archive beside it."""
+    world.journal.close()
+    for path in world.folder.glob("journal.sqlite*"):
+        path.unlink()
+    copy.rename(world.path)
+    world.journal = sqlite3.connect(world.path, isolation_level=None)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_an_older_journal_takes_back_what_was_sealed_since(world, tmp_path, merged):
+    """The archive is newer than the journal: nothing is lost, nothing doubled."""
+    world.add(A, "1-0000000a", 0, range(T0, T0 + 40_000, 1000), events={3})
+    with sealer(world) as work:
+        work.seal_pending()
+        # Sealed after the backup; half of it is in the backup's journal.
+        world.add(A, "1-0000000a", 40, range(T0 + 40_000, T0 + 60_000, 1000))
+        copy = copy_of(world, tmp_path)
+        for i in range(5 if merged else 1):
+            begin, first = T0 + 60_000 + 1000 * i, 60 + 10 * i
+            times = range(begin, begin + 10_000, 1000)
+            world.add(A, "2-0000000a", first, times, events={0})
+            work.seal_pending()
+    put_back(world, copy)
+    with sealer(world) as work:
+        assert work.start() == []
+        whole(world)
+        work.seal_pending()
+    whole(world)
+    assert rows_left(world) == [0, 0]
+    boots = world.journal.execute(
+        "SELECT boot, first, last FROM ranges WHERE boot > 1"
+    ).fetchall()
+    assert boots == ([(2, 60, 109)] if merged else [(2, 60, 69)])
+    with Archive(world.folder) as archive:
+        hour = T0 // 3_600_000 * 3_600_000
+        rolled, raw = (
+            archive.hourly_means(hour, hour + 3_600_000, from_raw=raw)
+            for raw in (False, True)
+        )
+    assert rolled.drop_attrs().identical(raw.drop_attrs())
+
+
+def test_a_copy_of_a_file_that_counts_is_set_aside(world):
+    world.days([A], 1)
+    with sealer(world) as work:
+        (done,) = work.seal_pending()
+    path = world.folder / "archive" / done.files[0]
+    token, rest = path.name.split(".", 1)
+    (path.parent / f"{token}a.{rest}").write_bytes(path.read_bytes())
+    work = sealer(world)
+    try:
+        assert len(work.start()) == 1
+    finally:
+        work.close()
     whole(world)
 
 

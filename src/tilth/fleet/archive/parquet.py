@@ -13,8 +13,11 @@ import pyarrow as pa
 from tilth.fleet.archive.files import (
     KINDS,
     SCHEMAS,
+    day_of_folder,
     in_order,
+    is_sound,
     make_table,
+    plain,
     remove_files,
     remove_token,
     write_file,
@@ -80,14 +83,21 @@ class ParquetStore:
         """Remove files that no longer count."""
         remove_files(self.root, files)
 
-    def unknown(self, known: Sequence[str]) -> list[str]:
-        """Return the files that are in the folder but not among `known`."""
-        found = [
+    def present(self) -> list[str]:
+        """Return the files that are in the folder."""
+        return sorted(
             path.relative_to(self.root).as_posix()
             for kind in KINDS
             for path in (self.root / kind).glob("day=*/*")
-        ]
-        return sorted(set(found) - set(known))
+        )
+
+    def load(self, file: str) -> tuple[str, int, pa.Table] | None:
+        """Return kind, UTC day and records (text plain) of a file, if it is sound."""
+        path = self.root / file
+        kind = file.partition("/")[0]
+        if kind not in KINDS or not is_sound(path):
+            return None
+        return kind, day_of_folder(path.parent), plain(self._table(kind, file))
 
     def set_aside(self, files: Sequence[str]) -> None:
         """Move files to the folder ``aside``, keeping their paths."""

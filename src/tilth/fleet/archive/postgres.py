@@ -117,11 +117,23 @@ class PostgresStore:
         """Never needed: see `merges`."""
         raise NotImplementedError("rows of a table need no merging")
 
-    def unknown(self, known: Sequence[str]) -> list[str]:
-        """Return the files that are in the database but not among `known`."""
+    def present(self) -> list[str]:
+        """Return the files that are in the database."""
         with self._transaction() as run:
             found = run("SELECT file FROM seals WHERE NOT aside ORDER BY number")
-            return [name for (name,) in found if name not in set(known)]
+            return [name for (name,) in found]
+
+    def load(self, file: str) -> tuple[str, int, pa.Table] | None:
+        """Return kind, UTC day and records (text plain) of a file."""
+        with self._transaction() as run:
+            found = run("SELECT kind, day FROM seals WHERE file = %s", (file,))
+            row = found.fetchone()
+        if row is None:
+            return None
+        kind, day = row
+        columns = SCHEMAS[kind].names
+        times = (day * DAY_MS, (day + 1) * DAY_MS)
+        return kind, day, self.read(kind, [file], *times, None, columns)
 
     def set_aside(self, files: Sequence[str]) -> None:
         """Take files out of the views, without deleting them."""

@@ -33,6 +33,7 @@ import pyarrow as pa
 
 from tilth.core.errors import InputError
 from tilth.fleet.archive import hot
+from tilth.fleet.archive.adopt import adopt
 from tilth.fleet.archive.files import (
     ARCHIVE_FOLDER,
     JOURNAL_FILE,
@@ -105,16 +106,18 @@ class Sealer:
         self.clock = clock
         self.keep_days = keep_days
         self.most_rows = most_rows
+        self._lock = _lock(self.folder / ARCHIVE_FOLDER)
         self._own = None if store else ParquetStore(self.folder / ARCHIVE_FOLDER)
         self.store: Store = store or self._own  # type: ignore[assignment]
-        self._lock = _lock(self.folder / ARCHIVE_FOLDER)
+        self._open()
+
+    def _open(self) -> None:
+        path = self.folder / JOURNAL_FILE
         self._journal = sqlite3.connect(
-            self.folder / JOURNAL_FILE,
-            timeout=30.0,
-            isolation_level=None,
-            check_same_thread=False,
+            path, timeout=30.0, isolation_level=None, check_same_thread=False
         )
         self._journal.execute("PRAGMA synchronous = FULL")
+        self._file = path.stat().st_ino
 
     def close(self) -> None:
         """Let go of journal, store and lock."""
@@ -124,34 +127,46 @@ class Sealer:
         os.close(self._lock)
 
     def __enter__(self) -> Sealer:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
     def start(self) -> list[str]:
-        """Clear up after a crash; call once before anything else.
+        """Clear up after a crash; call once, before the ingest begins.
+
+        Files the journal does not know are adopted if they are sealed files of this
+        archive (the journal is then one that was restored or saved from damage), and
+        set aside, never deleted, if they are not.
 
         Returns
         -------
         list of str
-            Files the journal knows nothing of, now set aside, never deleted: they
-            may be from a later time than a journal that was restored.
+            Files that were set aside.
         """
         self._clear()
-        known = [f for (f,) in self._journal.execute("SELECT file FROM seals")]
-        unknown = self.store.unknown(known)
-        if unknown:
-            self.store.set_aside(unknown)
+        known = {f for (f,) in self._journal.execute("SELECT file FROM seals")}
+        aside = [
+            file
+            for file in self.store.present()
+            if file not in known
+            and not adopt(self._journal, self.store, file, self.clock())
+        ]
+        if aside:
+            self.store.set_aside(aside)
             _log.warning(
-                "%d files of the archive are not in the journal and were set aside, "
-                "the first is %s: was an older journal restored here?",
-                len(unknown),
-                unknown[0],
+                "%d files do not belong to the archive of this journal and were set "
+                "aside, the first is %s",
+                len(aside),
+                aside[0],
             )
         self.purge()
-        return unknown
+        return aside
 
     def _clear(self) -> None:
         """Remove what was announced but never came to count, or no longer does."""
@@ -172,6 +187,10 @@ class Sealer:
             If the store fails: the journal keeps what is not sealed, and the next
             call begins by clearing up.
         """
+        if (self.folder / JOURNAL_FILE).stat().st_ino != self._file:
+            # A damaged journal was put aside and another one took its place.
+            self._journal.close()
+            self._open()
         self._clear()
         moved = []
         for day, boots in self._due():

@@ -67,8 +67,12 @@ class Store(Protocol):
         """Remove files that no longer count."""
         ...
 
-    def unknown(self, known: Sequence[str]) -> list[str]:
-        """Return the files that are in the store but not among `known`."""
+    def present(self) -> list[str]:
+        """Return the files that are in the store."""
+        ...
+
+    def load(self, file: str) -> tuple[str, int, pa.Table] | None:
+        """Return kind, UTC day and records (text plain) of a file, if it is sound."""
         ...
 
     def set_aside(self, files: Sequence[str]) -> None:
