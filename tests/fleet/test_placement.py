@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from archive_world import T0, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from tilth.fleet.placement import (
     locate,
     place,
     place_event,
+    place_retimed,
     resolve,
     statements,
 )
@@ -119,6 +121,20 @@ def test_an_event_whose_time_is_unknown_says_nothing_yet(control):
     assert not place_event(control, A, None, {"to": "5.10.A"})
     assert not place_event(control, A, 100, {"to": 5.1})
     assert intervals(control) == []
+
+
+def test_an_event_counts_once_its_time_is_known(control, tmp_path):
+    world = World(tmp_path)
+    number, _ = world.boot(A, "1-0000000a")
+    body = '{"from":"","to":"5.10.A","source":"touch"}'
+    event = (number, 7, T0, 5, T0, "", "loc", body, 2)
+    world.insert(A, "1-0000000a", [], [event])
+    retimed = (control, world.journal, A, "1-0000000a")
+    assert place_retimed(*retimed, 8, 9) == 0
+    assert place_retimed(*retimed, 0, 9) == 1
+    assert place_retimed(*retimed, 0, 9) == 0
+    assert shown(control) == [(A, "5.10.A", T0, None)]
+    world.close()
 
 
 def test_a_person_may_go_back_to_the_first_code(control):

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 from pathlib import Path
@@ -311,6 +312,28 @@ def test_timescale_is_used_where_it_is_switched_on(world, address):
         work.seal_pending()
     whole(world, store)
     store.close()
+
+
+def test_a_restored_journal_takes_back_what_the_database_has_since(
+    world, store, tmp_path
+):
+    world.add(A, "1-0000000a", 0, range(T0, T0 + 20_000, 1000))
+    with sqlite3.connect(tmp_path / "copy") as copy:
+        world.journal.backup(copy)
+    copy.close()
+    world.add(A, "2-0000000a", 0, range(T0 + 50_000, T0 + 70_000, 1000), events={1})
+    with sealer(world, store) as work:
+        work.seal_pending()
+    world.journal.close()
+    for path in world.folder.glob("journal.sqlite*"):
+        path.unlink()
+    (tmp_path / "copy").rename(world.path)
+    world.journal = sqlite3.connect(world.path, isolation_level=None)
+    with sealer(world, store) as work:
+        whole(world, store)
+        work.seal_pending()
+    whole(world, store)
+    assert rows(world) == 0
 
 
 def test_two_seals_of_one_number_of_a_clone_stay_apart(world, store):

@@ -14,6 +14,8 @@ Two rules decide what holds at a time:
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import groupby
@@ -203,6 +205,38 @@ def place_event(
     if t is None or not isinstance(loc, str) or len(loc) > 64:
         return False
     return place(control, device, loc, t, source="touch", firmware=firmware)
+
+
+def place_retimed(
+    control: Control,
+    journal: sqlite3.Connection,
+    device: str,
+    boot: str,
+    first: int,
+    last: int,
+) -> int:
+    """Take over ``loc`` events whose time has become known; return how many were new.
+
+    Parameters
+    ----------
+    control : Control
+        The fleet's control file.
+    journal : sqlite3.Connection
+        A reader of the journal.
+    device, boot : str
+        Whose events.
+    first, last : int
+        Their sequence numbers lie between these.
+    """
+    found = journal.execute(
+        "SELECT e.t, e.body, b.fw FROM events e JOIN boots b ON b.id = e.boot"
+        " JOIN devices d ON d.id = b.device WHERE d.name = ? AND b.boot = ?"
+        " AND e.seq BETWEEN ? AND ? AND e.kind = 'loc' ORDER BY e.seq",
+        (device, boot, first, last),
+    ).fetchall()
+    return sum(
+        place_event(control, device, t, json.loads(body), fw) for t, body, fw in found
+    )
 
 
 def statements(control: Control, device: str | None = None) -> list[Placement]:
