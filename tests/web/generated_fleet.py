@@ -281,7 +281,7 @@ class GeneratedFleet(ControlPart):
              "Air": "21.3 °C, 981 hPa"},
         )  # fmt: skip
 
-    def variants(self, start, end):
+    def variants(self, start, end, night=True):
         hour = 3_600_000
         t = np.arange(-(-start // hour) * hour, min(end, self.clock()), hour)
         out = []
@@ -297,7 +297,7 @@ class GeneratedFleet(ControlPart):
             )  # fmt: skip
         return out
 
-    def effects(self, start, end):
+    def effects(self, start, end, night=True):
         out = []
         for variant, level in VARIANTS.items():
             control = variant.split(".")[0] + ".0"

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from generated_fleet import NOW, VARIANTS, GeneratedFleet
 
+from tilth.web import svg
 from tilth.web.model import Effect, LedgerDay, Tile
 from tilth.web.pages.fleet import by_place, completeness
 from tilth.web.pages.ledger import cell, matrix
@@ -34,8 +35,8 @@ def test_every_page_is_whole_html_with_one_heading_and_no_script_inside(client, 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_works_for_a_fleet_without_devices(fleet, client, path):
     fleet.places_of.clear()
-    fleet.variants = lambda start, end: []
-    fleet.effects = lambda start, end: []
+    fleet.variants = lambda *span: []
+    fleet.effects = lambda *span: []
     assert client.get(path).status_code == 200
 
 
@@ -116,7 +117,7 @@ def test_a_flux_is_rounded_to_its_error(client, fleet):
 
 
 def test_an_effect_without_an_interval_claims_nothing(client, fleet):
-    fleet.effects = lambda start, end: [
+    fleet.effects = lambda *span: [
         Effect("5.1", "5.0", 1.3, None, None, 3, 2, "no interval: 3 common hours"),
         Effect("5.2", "5.0", 0.7, 0.5, 0.9, 90, 2),
     ]
@@ -172,6 +173,19 @@ def test_every_field_and_button_has_a_name(client, fleet, log_in, path):
     fields = Fields()
     fields.feed(client.get(path).text)
     assert fields.nameless == []
+
+
+def test_a_sparkline_keeps_its_gaps_its_zero_and_its_edges():
+    scale = svg.spark_scale([Tile("a", spark=(-1.0, 0.5, None, 2.0))])
+    assert scale[0] == pytest.approx(-1.05)
+    drawn = svg.sparkline((-9.0, 0.0, None, 9.0), scale)
+    zero = re.search(r'class="zero" d="M0 ([\d.]+)H', drawn)[1]
+    line = re.search(r'class="line" d="([^"]+)"', drawn)[1]
+    assert line.count("M") == 2
+    assert f"L32 {zero}" in line
+    assert line.startswith("M0 18.5")
+    assert line.endswith(" 1.5")
+    assert svg.spark_scale([]) == (0.0, 1.0)
 
 
 # Completeness

@@ -131,6 +131,25 @@ def test_variants_and_effects_know_the_control(client):
     assert effect["lower"] is None  # one day is no interval
 
 
+def test_only_closures_of_the_night_are_compared_unless_asked(client, service):
+    cycles = client.app.state.room.source.cycles(0, NOW, DEVICE)
+    service.live.store.amend(
+        ((DEVICE, BOOT, cycle.seq), {"night": 0}) for cycle in cycles
+    )
+    span = f"start={START}&end={NOW - 60_000}"
+    night = client.get(f"/api/variants?{span}").json()["variants"]
+    both = client.get(f"/api/variants?{span}&light=all").json()["variants"]
+    pots = [{one["variant"]: one["pots"] for one in found} for found in (night, both)]
+    assert pots == [{"5.0": 2, "5.10": 1}, {"5.0": 2, "5.10": 2}]
+    assert client.get("/api/variants?light=dusk").status_code == 400
+    service.control.write(
+        "INSERT INTO variants(variant, treatment, control) VALUES"
+        " ('5.10', 'basalt 40 t/ha', '5.0')"
+    )
+    assert "basalt 40 t/ha" in client.get("/").text
+    assert "basalt 40 t/ha" in client.get("/variants").text
+
+
 def test_the_ledger_proves_that_nothing_is_missing(client):
     days = client.get("/api/ledger?first=2026-07-06&last=2026-07-06").json()["days"]
     assert len(days) == len(POTS)

@@ -29,6 +29,10 @@ _FRESH_S = 2.0
 #: Hours of the sparkline of a tile.
 _SPARK_HOURS = 24
 
+#: A device that never told its status is taken for connected so long after a message,
+#: ms.
+_SILENT_MS = 120_000
+
 #: Samples looked at for the last value of CO2.
 _LAST_SAMPLES = 20
 
@@ -116,7 +120,7 @@ class ServiceSource(ControlPart, DataPart):
             co2=known[2] / 10 if known else None,
             co2_t=(known[0] or known[1]) if known else None,
             state=STATE_NAMES.get(samples[0][3], "") if samples else "",
-            online=bool(online),
+            online=self.clock() - seen < _SILENT_MS if online is None else bool(online),
             seen=seen,
             severity=severity,
             alarms=alarms,
@@ -178,7 +182,7 @@ class ServiceSource(ControlPart, DataPart):
 
     def acknowledge(self, alarm: str, by: str, note: str) -> None:
         """Note that someone knows of an alarm."""
-        self._alarms().acknowledge(*self._alarm_key(alarm), by)
+        self._alarms().acknowledge(*self._alarm_key(alarm), by, note)
 
     def snooze(self, alarm: str, until: int, by: str) -> None:
         """Keep an alarm quiet for a while."""

@@ -53,6 +53,8 @@ class ControlPart:
             state = "acknowledged"
         elif row["state"] == "no_data":
             state = "no data"
+        elif quiet := json.loads(row["body"]).get("quiet"):
+            state = f"open, quiet: {quiet}"
         severity = row["severity"]
         subject = row["subject"]
         return Alarm(
@@ -94,6 +96,18 @@ class ControlPart:
             )
             for row in rows
         ]
+
+    def treatments(self) -> Mapping[str, str]:
+        """Return what each variant is, as far as somebody said."""
+        rows = self.control.rows("SELECT variant, treatment, control FROM variants")
+        controls = {row["control"]: "control" for row in rows if row["control"]}
+        named = {row["variant"]: row["treatment"] for row in rows if row["treatment"]}
+        return controls | named
+
+    def controls(self) -> dict[str, str]:
+        """Return the control of each variant, as far as somebody said."""
+        rows = self.control.rows("SELECT variant, control FROM variants")
+        return {row["variant"]: row["control"] for row in rows if row["control"]}
 
     def add_maintenance(
         self, scope: str, start: int, end: int, reason: str, by: str

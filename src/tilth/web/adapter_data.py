@@ -16,6 +16,7 @@ from tilth.core.flags import FlagTable
 from tilth.fleet.channels import CHANNELS
 from tilth.fleet.clock import DAY_MS, HOUR_MS, day_name
 from tilth.fleet.ledger import Proof, device_days, prove
+from tilth.fleet.live import UNUSABLE
 from tilth.fleet.live_store import LIVE_FLAGS
 from tilth.web.adapter_closure import closure_readings
 from tilth.web.decimate import columns_of
@@ -202,46 +203,64 @@ class DataPart:
             return None
         return closure_readings(self._service, rows[0], cycle_of(rows[0]))
 
-    def variants(self, start: int, end: int) -> Sequence[VariantSeries]:
+    def variants(
+        self, start: int, end: int, night: bool = True
+    ) -> Sequence[VariantSeries]:
         """Return the fluxes of every variant by the hour."""
-        key = ("variants", start // _SHARED_MS, end // _SHARED_MS)
-        return self._shared.get(key, _SHARED_S, lambda: self._variants(start, end))
-
-    def _variants(self, start: int, end: int) -> Sequence[VariantSeries]:
-        table = self._service.live.fluxes(
-            start, end, usable=True, columns=("t", "loc", "flux", "se")
+        key = ("variants", start // _SHARED_MS, end // _SHARED_MS, night)
+        return self._shared.get(
+            key, _SHARED_S, lambda: self._variants(start, end, night)
         )
-        table = table[table["loc"].str.count(r"\.") == 2]
+
+    def _variants(self, start: int, end: int, night: bool) -> Sequence[VariantSeries]:
+        table = self._usable(start, end, night)
         table = table.assign(
             hour=table["t"].astype(np.int64) // HOUR_MS * HOUR_MS,
-            variant=table["loc"].str.rpartition(".")[0],
+            variance=table["se"] ** 2,
         )
         return [
             variant_series(str(name), rows) for name, rows in table.groupby("variant")
         ]
 
-    def effects(self, start: int, end: int) -> Sequence[Effect]:
-        """Return every variant against its control."""
-        key = ("effects", start // _SHARED_MS, end // _SHARED_MS)
-        return self._shared.get(key, _SHARED_S, lambda: self._effects(start, end))
+    def _usable(self, start: int, end: int, night: bool) -> pd.DataFrame:
+        """Return fluxes that averages are made of, of pots with a place."""
+        where = "t >= ? AND t < ? AND live_flag & ? = 0 AND flux IS NOT NULL"
+        table = self._service.live.store.table(
+            f"{where} AND night = 1" if night else where,
+            (start, end, UNUSABLE),
+            ("t", "loc", "flux", "se"),
+        )
+        # Once for each place: a pot has thousands of closures.
+        variants = {
+            loc: loc.rpartition(".")[0]
+            for loc in table["loc"].unique()
+            if loc.count(".") == 2
+        }
+        table = table[table["loc"].isin(list(variants))]
+        return table.assign(variant=table["loc"].map(variants))
 
-    def _effects(self, start: int, end: int) -> Sequence[Effect]:
+    def effects(self, start: int, end: int, night: bool = True) -> Sequence[Effect]:
+        """Return every variant against its control."""
+        key = ("effects", start // _SHARED_MS, end // _SHARED_MS, night)
+        return self._shared.get(
+            key, _SHARED_S, lambda: self._effects(start, end, night)
+        )
+
+    def _effects(self, start: int, end: int, night: bool) -> Sequence[Effect]:
         from tilth.chambers.effects import paired_effects
 
-        table = self._service.live.fluxes(
-            start, end, usable=True, columns=("t", "loc", "flux")
-        )
-        table = table[table["loc"].str.count(r"\.") == 2]
+        table = self._usable(start, end, night)
         if table.empty:
             return []
         frame = pd.DataFrame(
             {
                 "time": pd.to_datetime(table["t"].astype(np.int64), unit="ms"),
-                "variant": table["loc"].str.rpartition(".")[0],
+                "variant": table["variant"],
                 "pot": table["loc"],
                 "flux": table["flux"],
             }
         )
+        controls = self.controls() or None  # type: ignore[attr-defined]
         return [
             Effect(
                 str(variant),
@@ -253,7 +272,7 @@ class DataPart:
                 int(row["pots"]),
                 row["note"] or "",
             )
-            for variant, row in paired_effects(frame).iterrows()
+            for variant, row in paired_effects(frame, controls).iterrows()
         ]
 
     # Completeness
@@ -369,8 +388,9 @@ def variant_series(variant: str, rows: pd.DataFrame) -> VariantSeries:
     with a single pot that of its closures.
     """
     pots = rows.groupby(["hour", "loc"]).agg(
-        flux=("flux", "mean"), se=("se", lambda se: np.sqrt((se**2).sum()) / len(se))
+        flux=("flux", "mean"), variance=("variance", "sum"), count=("flux", "size")
     )
+    pots["se"] = np.sqrt(pots["variance"]) / pots["count"]
     hours = pots.groupby("hour").agg(
         flux=("flux", "mean"), n=("flux", "size"), between=("flux", "sem"),
         within=("se", "mean"),

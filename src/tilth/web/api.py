@@ -27,6 +27,7 @@ from tilth.web.query import (
     device_filter,
     device_of,
     int_of,
+    night_of,
     parse_time,
     span_of,
 )
@@ -201,7 +202,7 @@ async def variants(request: Request) -> Response:
         lambda: {
             "start": start,
             "end": end,
-            "variants": room.source.variants(start, end),
+            "variants": room.source.variants(start, end, night_of(request)),
         },
     )
 
@@ -215,7 +216,7 @@ async def effects(request: Request) -> Response:
         lambda: {
             "start": start,
             "end": end,
-            "effects": room.source.effects(start, end),
+            "effects": room.source.effects(start, end, night_of(request)),
         },
     )
 
@@ -278,8 +279,8 @@ ENDPOINTS = (
     Endpoint("/api/devices/{device}/trace", trace, f"channels, columns, {_SPAN}"),
     Endpoint("/api/devices/{device}/cycles/{boot}/{seq:int}", cycle),
     Endpoint("/api/fluxes", fluxes, f"device, {_SPAN}"),
-    Endpoint("/api/variants", variants, _SPAN),
-    Endpoint("/api/effects", effects, _SPAN),
+    Endpoint("/api/variants", variants, f"light (night, all), {_SPAN}"),
+    Endpoint("/api/effects", effects, f"light (night, all), {_SPAN}"),
     Endpoint("/api/ledger", ledger, "first, last (days), device"),
     Endpoint("/api/alarms", alarms, "past_since"),
     Endpoint("/api/commands", commands, "limit"),

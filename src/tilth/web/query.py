@@ -137,6 +137,20 @@ def int_of(request: Request, name: str, default: int, low: int, high: int) -> in
     return min(max(int(text), low), high)
 
 
+def night_of(request: Request) -> bool:
+    """Return whether a query is about fluxes of the night only (``light=night``).
+
+    Raises
+    ------
+    InputError
+        If ``light`` is neither ``night`` nor ``all``.
+    """
+    light = request.query_params.get("light") or "night"
+    if light not in ("night", "all"):
+        raise InputError("light is night (the default) or all")
+    return light == "night"
+
+
 def device_of(request: Request) -> str:
     """Return the device of the path; a page that does not exist otherwise."""
     device = request.path_params["device"]

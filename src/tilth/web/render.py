@@ -145,6 +145,29 @@ def args_text(args: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def body_text(body: str) -> str:
+    """Return what an event says as a line of words; as it is if it is no JSON object.
+
+    Examples
+    --------
+    >>> body_text('{"to":"ambient","cycle":null,"why":"flushed"}')
+    'to ambient, why flushed'
+    """
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return body[:300]
+    if not isinstance(content, dict):
+        return body[:300]
+    parts = [
+        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in content.items()
+        if value is not None
+    ]
+    text = ", ".join(parts)
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
 @lru_cache(maxsize=256)
 def static_url(name: str) -> str:
     """Return the address of a file of ours; it changes when the file does."""
@@ -189,6 +212,7 @@ def environment() -> Environment:
         bytes=bytes_text,
         block=json_block,
         args=args_text,
+        body=body_text,
     )
     return jinja
 

@@ -92,11 +92,19 @@ class FleetSource(Protocol):
     def readings(self, device: str, boot: str, seq: int) -> CycleReadings | None:
         """Return the readings of one closure and the curve fitted to them."""
 
-    def variants(self, start: int, end: int) -> Sequence[VariantSeries]:
-        """Return the fluxes of every variant by the hour."""
+    def variants(
+        self, start: int, end: int, night: bool = True
+    ) -> Sequence[VariantSeries]:
+        """Return the fluxes of every variant by the hour, of the night or of all day.
 
-    def effects(self, start: int, end: int) -> Sequence[Effect]:
+        By day plants in a clear chamber take up what the soil gives off.
+        """
+
+    def effects(self, start: int, end: int, night: bool = True) -> Sequence[Effect]:
         """Return every variant against its control."""
+
+    def treatments(self) -> Mapping[str, str]:
+        """Return what each variant is, such as "basalt" or "control"."""
 
     # Completeness
     def ledger(

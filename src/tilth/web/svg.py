@@ -36,48 +36,59 @@ def mark(severity: str) -> Markup:
 
 
 def sparkline(
-    values: Sequence[float | None], top: float, width: int = 96, height: int = 20
+    values: Sequence[float | None],
+    scale: tuple[float, float],
+    width: int = 96,
+    height: int = 20,
 ) -> Markup:
-    """Return a day of hourly values as a line, gaps left open.
+    """Return a day of hourly values as a line, gaps left open, zero marked.
 
     Parameters
     ----------
     values : sequence of float or None
         One value an hour, oldest first.
-    top : float
-        Value at the upper edge: the same for all tiles, so that they compare.
+    scale : tuple of float
+        Values at the lower and the upper edge: the same for all tiles, so that they
+        compare.
     width, height : int, optional
         Size in CSS pixels.
     """
-    head = (
-        f'<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path class="zero" d="M0 {height - 1.5}H{width}"/>'
-    )
+    low, high = scale
+
+    def y(value: float) -> float:
+        share = (min(max(value, low), high) - low) / (high - low)
+        return height - 1.5 - share * (height - 3)
+
     step = width / max(len(values) - 1, 1)
     path, pen = [], "M"
     for i, value in enumerate(values):
         if value is None or not math.isfinite(value):
             pen = "M"
             continue
-        share = min(max(value / top, -0.05), 1.0) if top > 0 else 0.0
-        y = height - 1.5 - share * (height - 3)
-        path.append(f"{pen}{i * step:.0f} {y:.1f}")
+        path.append(f"{pen}{i * step:.0f} {y(value):.1f}")
         pen = "L"
-    return Markup(f'{head}<path class="line" d="{"".join(path)}"/></svg>')
+    return Markup(
+        f'<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" preserveAspectRatio="none" aria-hidden="true">'
+        f'<path class="zero" d="M0 {y(0.0):.1f}H{width}"/>'
+        f'<path class="line" d="{"".join(path)}"/></svg>'
+    )
 
 
-def spark_top(tiles: Sequence[Tile]) -> float:
-    """Return the upper edge for the sparklines of a fleet.
+def spark_scale(tiles: Sequence[Tile]) -> tuple[float, float]:
+    """Return the edges for the sparklines of a fleet.
 
-    The 98th percentile, so that one wild closure does not flatten all others.
+    The 2nd and the 98th percentile and zero, so that one wild closure does not
+    flatten all others.
     """
     values = sorted(
         value for tile in tiles for value in tile.spark if value is not None
     )
     if not values:
-        return 1.0
-    return max(values[min(int(0.98 * len(values)), len(values) - 1)] * 1.05, 1e-9)
+        return 0.0, 1.0
+    last = len(values) - 1
+    low, high = values[round(0.02 * last)], values[round(0.98 * last)]
+    return min(low * 1.05, 0.0), max(high * 1.05, 1e-9)
 
 
 def forest_scale(effects: Sequence[Effect]) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from tilth.web.room import room_of, said
 #: Days of the ledger and closures that the page lists; other pages have all.
 _LEDGER_DAYS = 7
 _CYCLES = 12
-_EVENTS = 40
+_EVENTS = 20
 
 
 async def device(request: Request) -> Response:

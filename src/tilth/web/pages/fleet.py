@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -38,11 +38,14 @@ class Table:
     variants: list[Variant]
 
 
-def by_place(tiles: Sequence[Tile]) -> list[Table]:
+def by_place(
+    tiles: Sequence[Tile], treatments: Mapping[str, str] | None = None
+) -> list[Table]:
     """Order tiles by table, variant (as numbers: 5.2 before 5.10) and replica.
 
     Devices without a legal location code come last, on a table of their own.
     """
+    said = treatments or {}
     placed, others = [], []
     for tile in tiles:
         try:
@@ -59,7 +62,7 @@ def by_place(tiles: Sequence[Tile]) -> list[Table]:
         variants = [
             Variant(
                 f"{table}.{variant}",
-                "control" if variant == "0" else "",
+                said.get(f"{table}.{variant}", "control" if variant == "0" else ""),
                 [(place.replica, tile) for place, tile in pots],
             )
             for variant, pots in groupby(rows, lambda row: row[0].variant)
@@ -90,8 +93,8 @@ async def fleet(request: Request) -> Response:
         "fleet.html",
         notice=said(request),
         tiles=tiles,
-        tables=by_place(tiles),
-        top=svg.spark_top(tiles),
+        tables=by_place(tiles, await room.read(room.source.treatments)),
+        scale=svg.spark_scale(tiles),
         online=sum(tile.online for tile in tiles),
         alarm_count=sum(tile.alarms for tile in tiles),
         completeness=completeness(ledger),

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from tilth.web import svg
 from tilth.web.model import Effect, VariantSeries
-from tilth.web.query import span_name, span_of
+from tilth.web.query import night_of, span_name, span_of
 from tilth.web.render import page
 from tilth.web.room import room_of
 
@@ -38,13 +38,16 @@ async def variants(request: Request) -> Response:
     """Compare treatments with their controls."""
     room = room_of(request)
     start, end = span_of(request, room.source.clock(), "7d")
-    series = list(await room.read(room.source.variants, start, end))
-    effects = list(await room.read(room.source.effects, start, end))
+    night = night_of(request)
+    series = list(await room.read(room.source.variants, start, end, night))
+    effects = list(await room.read(room.source.effects, start, end, night))
     return page(
         request,
         "variants.html",
         tables=by_table(series, effects),
         scale=svg.forest_scale(effects),
+        treatments=await room.read(room.source.treatments),
+        night=night,
         start=start,
         end=end,
         span=span_name(request, "7d"),

@@ -7,7 +7,7 @@ const span = [Number(root.dataset.start), Number(root.dataset.end)];
 const dashes = [[], [], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2]];
 
 async function load() {
-  const answer = await fetch(`/api/variants?start=${span[0]}&end=${span[1]}`);
+  const answer = await fetch(`/api/variants?start=${span[0]}&end=${span[1]}&light=${root.dataset.light}`);
   if (!answer.ok) return;
   const { variants } = await answer.json();
   for (const figure of root.querySelectorAll("figure")) draw(figure, variants);
