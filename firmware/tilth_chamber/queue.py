@@ -15,8 +15,9 @@ import gc
 import json
 
 from . import keep
-from .records import EVENT, MAX_TEXT, SAMPLE, pack_record
+from .records import EVENT, MAX_TEXT, SAMPLE, alike, pack_record
 from .segments import Folder
+from .wire import plain
 
 SEQ_END = 2**32
 URGENT = ("cycle", "result", "loc", "calibrate", "boot")
@@ -198,6 +199,7 @@ class Queue:
             self._ram.append(record)
         except MemoryError:
             self._give_up_memory()
+            gc.collect()
             self._ram.append(record)
         self.next = seq + 1
         self._now.last = seq
@@ -318,7 +320,6 @@ class Queue:
             del self._ram[:n]
             self._waiting -= n
             self._lose(self.boot, first, last, "overflow")
-        gc.collect()
 
     def _lose(self, boot, first, last, reason):
         self.dropped += last - first + 1
@@ -499,34 +500,3 @@ class Queue:
             if not self._holds(old.boot):
                 self._olds.remove(old)
                 self._done = self._done[-31:] + [old.boot]
-
-
-def alike(records, most, size):
-    """Return the leading records without a gap and of one location, within bounds."""
-    out = []
-    for record in records:
-        if out and (record[0] != out[-1][0] + 1 or record[4] != out[0][4]):
-            break
-        size -= len(record[3]) + 24
-        if len(out) >= most or (out and size < 0):
-            break
-        out.append(record)
-    return out
-
-
-def plain(value, depth):
-    """Return a value with nothing in it that the protocol does not allow."""
-    if (
-        value is None
-        or value is True
-        or value is False
-        or isinstance(value, (int, str))
-    ):
-        return value
-    if isinstance(value, float):
-        return round(value) if -9e15 < value < 9e15 else None
-    if depth and isinstance(value, dict):
-        return {str(name): plain(value[name], depth - 1) for name in value}
-    if depth and isinstance(value, (list, tuple)):
-        return [plain(item, depth - 1) for item in value]
-    return str(value)

@@ -98,6 +98,19 @@ def scan(data, first):
     return records, holes, loc
 
 
+def alike(records, most, size):
+    """Return the leading records without a gap and of one location, within bounds."""
+    out = []
+    for record in records:
+        if out and (record[0] != out[-1][0] + 1 or record[4] != out[0][4]):
+            break
+        size -= len(record[3]) + 24
+        if len(out) >= most or (out and size < 0):
+            break
+        out.append(record)
+    return out
+
+
 def _next_sound(data, at, expected):
     """Find the next whole record behind a damage, None if there is none."""
     end = len(data) - HEAD_SIZE

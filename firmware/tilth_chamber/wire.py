@@ -66,6 +66,24 @@ def batch(boot, records, low, utc, src, fw, queued, dropped):
     return body + f',"crc":{crc32(body)}}}'.encode()
 
 
+def plain(value, depth):
+    """Return a value with nothing in it that the protocol does not allow."""
+    if (
+        value is None
+        or value is True
+        or value is False
+        or isinstance(value, (int, str))
+    ):
+        return value
+    if isinstance(value, float):
+        return round(value) if -9e15 < value < 9e15 else None
+    if depth and isinstance(value, dict):
+        return {str(name): plain(value[name], depth - 1) for name in value}
+    if depth and isinstance(value, (list, tuple)):
+        return [plain(item, depth - 1) for item in value]
+    return str(value)
+
+
 def hello(boot, fw, loc, ip, pending, queued, dropped, cfg):
     """Write the status sent on every connect; `pending` as `Queue.pending` gives it."""
     message = {

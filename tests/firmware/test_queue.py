@@ -8,9 +8,10 @@ import pytest
 from fakes_flash import FakeFlash, PowerCut
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tilth_chamber.queue import Queue, plain
+from tilth_chamber.queue import Queue
 from tilth_chamber.records import SAMPLE, pack_record, record_at, scan
 from tilth_chamber.segments import name_of, parse_name
+from tilth_chamber.wire import plain
 
 FULL = bool(os.environ.get("TILTH_FULL"))
 ROW = (4391, 2724, 4881, 2561, 100653, 312, 4987, 5, 0)

@@ -8,7 +8,7 @@ from fakes import PowerCut
 from whole import Whole
 
 FULL = bool(os.environ.get("TILTH_FULL"))
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+MINUTE = 60_000
 
 
 def settle(bench, most=30 * MINUTE):
@@ -55,38 +55,6 @@ class Diary(Whole):
             if self.app is not None:
                 self.starts[self.app.queue.boot] = self.hw._booted_at
         return self.app
-
-
-def test_a_day_with_its_planned_restarts_loses_nothing():
-    bench = Diary()
-    span = DAY if FULL else 13 * HOUR
-    bench.run(span)
-    settle(bench)
-    assert len(bench.starts) == span // (6 * HOUR) + (0 if FULL else 1)
-    assert unexplained(bench) == []
-    assert bench.app.queue.boots() == [bench.app.queue.boot]
-    times = days_samples(bench)
-    assert len(times) == len(set(times))
-    assert len(times) > 0.999 * span / 3000
-    cycles = [body for kind, body in bench.server.events if kind == "cycle"]
-    numbers = [body["cycle"] for body in cycles]
-    assert len(numbers) == len(set(numbers))
-    assert set(range(min(numbers), max(numbers) + 1)) == set(numbers)
-    assert bench.server.refused == bench.server.duplicates == 0
-
-
-def test_a_planned_restart_without_a_network_keeps_the_records():
-    bench = Diary()
-    bench.run(20 * MINUTE)
-    bench.hw.net.online = False
-    bench.hw.net.cut()
-    bench.run(7 * HOUR)
-    assert len(bench.starts) == 2
-    assert len(bench.app.queue.boots()) == 2
-    bench.hw.net.online = True
-    settle(bench)
-    assert unexplained(bench) == []
-    assert len(days_samples(bench)) > 0.999 * (7 * HOUR + 20 * MINUTE) / 3000
 
 
 def test_a_hundred_brownouts_in_a_row_keep_what_was_measured():
@@ -137,39 +105,6 @@ def test_power_cuts_and_dead_links_at_random_leave_nothing_unexplained(seed):
     assert unexplained(bench) == []
     reasons = {why for gone in bench.server.gone.values() for why in gone.values()}
     assert reasons <= {"corrupt"}
-
-
-def test_days_without_a_restart_over_the_wrap_of_the_counter():
-    span = 30 * DAY if FULL else 4 * HOUR
-    bench = Diary(ticks_bits=30, ticks_start=2**30 - 10 * MINUTE, skew_ppm=40)
-    secret = bench.hw.fs.read("/secret.json")[:-1] + b', "reboot_ms": 0}'
-    bench.hw.fs.put("/secret.json", secret)
-    bench.run(HOUR)
-    sizes = [memory_of(bench.app)]
-    bench.run(span)
-    sizes.append(memory_of(bench.app))
-    assert len(bench.starts) == 1
-    assert unexplained(bench) == []
-    assert sizes[1] < sizes[0] + 200
-    ticks = [tick for tick, _ in bench.samples()]
-    late = {tick - ticks[0] - 3000 * i for i, tick in enumerate(ticks)}
-    assert late <= {-1, 0, 1}  # of a tick: the clock is off, the grid is not
-
-
-def memory_of(thing, seen=None):
-    """How many objects hang on the application's own attributes."""
-    seen = set() if seen is None else seen
-    if id(thing) in seen or isinstance(thing, (int, str, bytes, float, type(None))):
-        return 0
-    seen.add(id(thing))
-    name = type(thing).__module__
-    if isinstance(thing, dict):
-        return 1 + sum(memory_of(v, seen) for v in thing.values())
-    if isinstance(thing, (list, tuple, set)):
-        return 1 + sum(memory_of(v, seen) for v in thing)
-    if name.startswith("tilth_chamber"):
-        return 1 + sum(memory_of(v, seen) for v in vars(thing).values())
-    return 1
 
 
 @pytest.mark.parametrize("rtc", [False, True])
