@@ -7,7 +7,7 @@ truth is known, with the chambers' own firmware in the loop.
 from __future__ import annotations
 
 from tilth.core.progress import track
-from tilth.studies.fluxmeter_army import closure, loop, sensors
+from tilth.studies.fluxmeter_army import closure, detection, loop, sensors
 from tilth.studies.result import StudyResult
 
 SEED = 2024
@@ -40,6 +40,7 @@ def run(full: bool = False) -> StudyResult:
         lambda: loop.army(full, SEED),
         lambda: closure.dynamic_closure(full, SEED),
         lambda: sensors.after_calibration(SEED),
+        lambda: detection.detection(full),
     ]
     metrics, tables, drawn, notes = [], [], [], []
     for step in track(steps, "fluxmeter army", total=len(steps)):

@@ -128,3 +128,44 @@ def live_fluxes(night: pd.DataFrame) -> Figure:
         "against the truth.",
         "A cloud of points about the one-to-one line.",
     )
+
+
+def confusion(truth: np.ndarray, found: np.ndarray) -> Figure:
+    """Draw what each true state was taken for."""
+    rows = ["ok", "leaky", "stuck_open", "clogged", "stuck_closed", "frozen"]
+    columns = ["ok", "leaky", "stuck_open", "no_exchange", "clogged", "stuck_closed",
+               "frozen"]  # fmt: skip
+    counts = np.array(
+        [[((truth == r) & (found == c)).sum() for c in columns] for r in rows], float
+    )
+    total = counts.sum(axis=1, keepdims=True)
+    share = 100 * np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    with style():
+        drawn, ax = figure(height=3.6)
+        ax.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+        for i in range(len(rows)):
+            for j in range(len(columns)):
+                if counts[i, j]:
+                    dark = share[i, j] > 50
+                    ax.text(
+                        j, i, f"{share[i, j]:.1f}", ha="center", va="center",
+                        color="white" if dark else "black", fontsize=8,
+                    )  # fmt: skip
+        ax.set_xticks(range(len(columns)), [c.replace("_", "\n") for c in columns])
+        ax.set_yticks(
+            range(len(rows)),
+            [
+                f"{r.replace('_', ' ')} ({int(n):,})"
+                for r, n in zip(rows, total[:, 0], strict=True)
+            ],
+        )
+        ax.set_xlabel("found (%)")
+        ax.set_ylabel("true state (cycles)")
+        ax.grid(False)
+    return Figure.draw(
+        "confusion",
+        drawn,
+        "What each true state of a cycle was taken for, in percent of its row. "
+        "no exchange: stuck open or clogged, and nothing tells which.",
+        "A matrix whose diagonal holds nearly everything.",
+    )
