@@ -1,18 +1,24 @@
-"""Small things kept in flash: one JSON object per file, replaced as a whole."""
+"""Small things kept in flash: one JSON object per file, replaced as a whole.
+
+The one before stays beside it, for the day a block of the flash is worn.
+"""
 
 import binascii
 import json
 
+OLD = ".old"
+
 
 def load(fs, path, default):
-    """Return what `save` last kept; `default` if there is nothing whole."""
-    data = _read(fs, path)
-    try:
-        if binascii.crc32(data[8:]) & 0xFFFFFFFF != int(data[:8], 16):
-            return default
-        return json.loads(data[8:].decode())
-    except ValueError:
-        return default
+    """Return what `save` last kept, or kept before if that is damaged, or `default`."""
+    for name in (path, path + OLD):
+        data = _read(fs, name)
+        try:
+            if binascii.crc32(data[8:]) & 0xFFFFFFFF == int(data[:8], 16):
+                return json.loads(data[8:].decode())
+        except ValueError:
+            pass
+    return default
 
 
 def load_plain(fs, path, default):
@@ -41,6 +47,10 @@ def save(fs, path, value):
             f.sync()
         finally:
             f.close()
+        try:
+            fs.rename(path, path + OLD)
+        except OSError:
+            pass  # the first time
         fs.rename(path + ".new", path)
         return True
     except OSError:

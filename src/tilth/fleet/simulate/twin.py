@@ -316,8 +316,9 @@ class ChamberTwin:
 
     def forget_boots(self) -> None:
         """Forget how often the chip has started, and restart it."""
-        if self.fs.read("/data/boots") is not None:
-            self.fs.remove("/data/boots")
+        for name in ("/data/boots", "/data/boots.old"):
+            if self.fs.read(name) is not None:
+                self.fs.remove(name)
         self.reset_at = self.now
 
     def place_now(self) -> str:
