@@ -123,7 +123,7 @@ class World:
                     self.add(device, boot, 0, times, loc, events={0, 7, len(times) - 1})
 
 
-def found(archive, t_from=T0 - DAY, t_to=T0 + 100 * DAY):
+def found(archive, t_from=T0 - 10 * DAY, t_to=T0 + 100 * DAY):
     """Return everything an archive gives, in the shape of `World.truth`, and twice."""
     records, doubles = {}, []
     for kind, names in (("samples", SAMPLE_COLUMNS), ("events", EVENT_COLUMNS)):

@@ -437,6 +437,65 @@ def test_killed_at_random_moments_it_loses_and_doubles_nothing(world):
     assert survived < kills
 
 
+def test_a_label_that_changes_within_a_boot_is_kept_row_by_row(world):
+    for i, loc in enumerate(("5.1.A", "5.10.A", "5.1.A", "")):
+        world.add(A, "1-0000000a", 10 * i, range(T0 + 9 * i, T0 + 9 * i + 9), loc)
+    whole(world)
+    with sealer(world) as work:
+        work.seal_pending()
+    whole(world)
+
+
+def test_extreme_values_survive_sealing(world):
+    number, _ = world.boot(A, "1-0000000a")
+    top, low = 2**31 - 1, -(2**31)
+    rows = [
+        (number, 2**32 - 1, T0, 2**53 - 1, T0, "x" * 32, *[top] * 7, 255, top, 2),
+        (number, 0, T0 + DAY - 1, 0, T0, "", *[low] * 7, 0, 0, 0),
+        (number, 1, T0 + 1, 0, T0, "", *[None] * 7, 13, 1, 1),
+    ]
+    world.insert(A, "1-0000000a", rows, [])
+    whole(world)
+    with sealer(world) as work:
+        work.seal_pending()
+    whole(world)
+    assert rows_left(world) == [0, 0]
+
+
+def test_any_mixture_of_work_loses_and_doubles_nothing(monkeypatch, tmp_path):
+    """Records early and late, sealing, crashes, new times: in any order."""
+    runs = 60 if os.environ.get("TILTH_FULL") else 2
+    for run in range(runs):
+        rng = random.Random(run)
+        folder = tmp_path / str(run)
+        folder.mkdir()
+        world = World(folder)
+        now = T0 + DAY
+        for _ in range(15):
+            what = rng.random()
+            if what < 0.5:
+                device, boot = rng.choice([A, B]), f"{rng.randrange(3):x}-0000000a"
+                free = [n for n in range(300) if (device, boot, n) not in world.truth]
+                first, count = rng.choice(free), rng.randrange(1, 30)
+                while any(
+                    (device, boot, first + i) in world.truth for i in range(count)
+                ):
+                    count -= 1
+                t = now - rng.choice([0, 1, 2, 5]) * DAY - rng.randrange(DAY)
+                events = {i for i in range(count) if rng.random() < 0.1}
+                times = range(t, t + 900_000 * count, 900_000)
+                world.add(device, boot, first, times, seed=run, events=events)
+            elif what < 0.6:
+                now += rng.randrange(DAY)
+            elif what < 0.85:
+                with Sealer(folder, clock=lambda now=now: now, most_rows=40) as work:
+                    work.seal_pending()
+            else:
+                crash(monkeypatch, world, rng.randrange(60))
+            whole(world)
+        world.close()
+
+
 def test_events_keep_their_json(world):
     world.days([A], 1)
     with sealer(world) as work:

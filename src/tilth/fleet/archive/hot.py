@@ -23,7 +23,8 @@ _NULL = -(2**63)
 #: A span knows the numbers of its hour to within a batch of 200 records.
 _SLACK = 200
 
-#: Small numbers that travel as one, for each number costs as much as any.
+#: Small numbers that travel as one, for each number costs as much as any; with them
+#: goes a bit that says whether the label is another one than at first.
 _PACKED = ("flags", "state", "quality")
 
 #: Columns of text in the journal's tables; the others hold whole numbers.
@@ -126,26 +127,30 @@ def read(
         f"FROM hot_{kind} WHERE boot = ? AND seq BETWEEN ? AND ?"
         f" AND t >= ? AND t < ? AND {condition} ORDER BY seq"
     )
-    packed = set(_PACKED) <= set(whole)
+    packed = {*_PACKED, "loc"} <= set(names)
     cells = [n for n in whole if not packed or n not in _PACKED]
     marked = [f"ifnull({name}, {_NULL})" for name in cells]
     if packed:
-        marked.append("(flags << 16) | (state << 8) | quality")
+        marked.append("(flags << 12) | (state << 4) | (quality << 1) | (loc <> ?)")
     blocks: list[np.ndarray] = []
     words: dict[str, list[str]] = {name: [] for name in text}
     for piece in where:
         span = (piece.boot, piece.first, piece.last, t_from, t_to)
-        rows = connection.execute(f"SELECT {', '.join(marked)} {clause}", span)
+        label = connection.execute(f"SELECT loc {clause} LIMIT 1", span).fetchone()
+        if label is None:
+            blocks.append(np.empty((0, len(marked)), np.int64))
+            continue
+        given = (*(label if packed else ()), *span)
+        rows = connection.execute(f"SELECT {', '.join(marked)} {clause}", given)
         # Three times as quick as a list of tuples turned into an array.
         block = np.fromiter(chain.from_iterable(rows), np.int64)
         blocks.append(block.reshape(-1, len(marked)))
         for name in text:
-            label = _label(connection, piece, t_from, t_to) if name == "loc" else None
-            if label is None or kind != "samples":
+            if packed and name == "loc" and not (blocks[-1][:, -1] & 1).any():
+                words[name] += label * len(blocks[-1])
+            else:
                 rows = connection.execute(f"SELECT {name} {clause}", span)
                 words[name] += chain.from_iterable(rows)
-            else:
-                words[name] += [label] * len(blocks[-1])
     sizes = [len(block) for block in blocks]
     table = np.concatenate(blocks) if blocks else np.empty((0, len(marked)), np.int64)
     made: dict[str, object] = {
@@ -154,7 +159,11 @@ def read(
     }
     if packed:
         last = table[:, -1]
-        made |= {"flags": last >> 16, "state": last >> 8 & 255, "quality": last & 255}
+        made |= {
+            "flags": last >> 12,
+            "state": last >> 4 & 255,
+            "quality": last >> 1 & 7,
+        }
     made |= {name: pa.array(words[name], pa.string()) for name in text}
     for name, values in (
         ("device", [piece.device for piece in where]),
@@ -162,18 +171,6 @@ def read(
     ):
         made[name] = _repeated(values, sizes)
     return make_table(kind, made)
-
-
-def _label(
-    connection: sqlite3.Connection, piece: Piece, t_from: int, t_to: int
-) -> str | None:
-    """Return the label of all samples of a piece, if it never changed."""
-    found = connection.execute(
-        "SELECT DISTINCT loc FROM rollups WHERE boot = ?1 AND hour BETWEEN ?2 AND ?3"
-        " AND device = (SELECT device FROM boots WHERE id = ?1) LIMIT 2",
-        (piece.boot, t_from // HOUR_MS, (t_to - 1) // HOUR_MS),
-    ).fetchall()
-    return str(found[0][0]) if len(found) == 1 else None
 
 
 def sums(
