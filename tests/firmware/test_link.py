@@ -8,6 +8,7 @@ import pytest
 from fakes import FakeHardware, PowerCut
 from fakes_broker import FakeBroker, FakeServer
 from tilth_chamber import link as links
+from tilth_chamber import queue as queues
 from tilth_chamber.clock import Clock
 from tilth_chamber.link import Link
 from tilth_chamber.queue import Queue
@@ -71,8 +72,8 @@ class Bench:
             if now >= self.sample_due:
                 self.sample_due += 3000
                 self.value += 1
-                boot = self.queue.boot
                 seq = self.queue.append_sample((self.value,) + ROW[1:], now, self.loc)
+                boot = self.queue.boot
                 self.generated[boot, seq] = (now, self.value)
             wake = min(self.clock.step(now), self.link.step(now), self.sample_due)
             self.steps += 1
@@ -494,6 +495,25 @@ def test_a_full_queue_and_a_dead_link_leave_no_unexplained_gap():
     assert set(bench.server.gone[boot].values()) == {"overflow"}
     lost = len(bench.server.gone[boot])
     assert 4000 < lost < 7200
+
+
+def test_numbers_that_run_out_go_on_under_a_new_boot_without_a_restart():
+    end = queues.SEQ_END
+    queues.SEQ_END = 300
+    try:
+        bench = Bench()
+        bench.run(20 * MINUTE)
+        bench.hw.net.online = False
+        bench.hw.net.cut()
+        bench.run(40 * MINUTE)
+        bench.hw.net.online = True
+        bench.run(5 * MINUTE)
+    finally:
+        queues.SEQ_END = end
+    assert len(bench.server.records) == 5
+    assert all(max(rows) < 300 for rows in bench.server.records.values())
+    bench.check()
+    assert bench.queue.depth() <= 6
 
 
 def test_a_new_location_begins_a_new_batch():
