@@ -137,13 +137,13 @@ def test_a_device_without_any_clock_is_timed_by_its_fastest_message():
 
 def test_a_clock_remembers_a_bounded_number_of_synchronisations():
     clock = BootClock()
-    last = 24 * 20 - 1
+    last = 24 * 6 - 1
     for hour in range(last + 1):
         tick = hour * HOUR
         clock.observe(SyncPoint(tick, NOW + tick + hour, "ntp", NOW + tick + 100))
     assert len(clock.points) <= MAX_POINTS
     # Both ends are kept, and what is between lies on the line.
-    for hour in (0, 3, 200, last):
+    for hour in (0, 3, 77, last):
         assert abs(clock.at(hour * HOUR) - NOW - hour * HOUR - hour) <= 2
 
 
@@ -157,7 +157,7 @@ def test_a_clock_is_the_same_after_being_stored_and_read():
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     ppm=st.integers(-400, 400),
     ticks=st.lists(st.integers(0, 30 * DAY), min_size=1, max_size=12, unique=True),
@@ -173,7 +173,7 @@ def test_mapped_times_stay_within_what_the_crystal_can_drift(ppm, ticks, noise, 
     assert abs(clock.at(asked) - utc(asked)) <= 1_200 + away * 1e-3
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(

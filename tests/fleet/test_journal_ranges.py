@@ -85,7 +85,7 @@ class Ranges(RuleBasedStateMachine):
 
 
 TestRanges = Ranges.TestCase
-TestRanges.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestRanges.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
 @given(st.permutations(range(40)))

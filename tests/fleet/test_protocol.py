@@ -111,7 +111,7 @@ def batches(draw):
     )
 
 
-@settings(max_examples=2000 if FULL else 60, deadline=None)
+@settings(max_examples=2000 if FULL else 40, deadline=None)
 @given(batches())
 def test_a_batch_comes_back_as_it_was_sent(one):
     assert decode_batch(encode_batch(one)) == one
@@ -286,7 +286,7 @@ junk = st.recursive(
 _GOOD = json.loads(encode_batch(batch(1200, 6, events=[(5, 14_500, "state", {})])))
 
 
-@settings(max_examples=40_000 if FULL else 300, deadline=None)
+@settings(max_examples=40_000 if FULL else 150, deadline=None)
 @given(
     st.dictionaries(st.sampled_from([*_GOOD, "x"]), junk, max_size=3),
     st.booleans(),
@@ -308,7 +308,7 @@ def test_a_batch_of_any_content_is_read_or_refused_never_more(members, closed):
 _DECODERS = (decode_batch, decode_status, decode_ack, partial(decode_command, KEY))
 
 
-@settings(max_examples=40_000 if FULL else 300, deadline=None)
+@settings(max_examples=40_000 if FULL else 150, deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=80).map(str.encode), st.booleans())
 @example(b"", True)
 @example(b"{}", True)

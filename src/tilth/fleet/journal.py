@@ -302,11 +302,22 @@ class Journal:
             connection = self._require()
             try:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if size > self._wal_limit and self._readers.cut_off_long(PATIENCE_S):
+                if size <= self._wal_limit:
+                    return
+                what = "log_not_shrinking"  # somebody of another process reads
+                if self._readers.cut_off_long(PATIENCE_S):
                     # Now that nobody reads, all of it can go into the file, and the
                     # next transaction begins the log anew.
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    self.notice("reader_cut_off", {"log_bytes": size})
+                    what = "reader_cut_off"
+                key, now = ("", "", what), self._clock()
+                if (
+                    not 0
+                    <= now - self._memory.noticed.get(key, now - 600_000)
+                    < 600_000
+                ):
+                    self._memory.noticed[key] = now
+                    self.notice(what, {"log_bytes": size})
             except sqlite3.Error as error:
                 raise self._failure(error) from error
 
