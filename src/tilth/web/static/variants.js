@@ -16,8 +16,12 @@ async function load() {
 function draw(figure, all) {
   const names = figure.dataset.variants.split(",");
   const mine = names.map((name) => all.find((one) => one.variant === name)).filter(Boolean);
-  if (!mine.length) return;
-  const times = [...new Set(mine.flatMap((one) => one.t))].sort((a, b) => a - b);
+  if (!mine.some((one) => one.t.length)) return;
+  // Every hour in between, so that no line is drawn across a day that is left out.
+  const hours = mine.flatMap((one) => one.t);
+  const first = Math.min(...hours);
+  const times = [];
+  for (let t = first; t <= Math.max(...hours); t += 3600000) times.push(t);
   const data = [times];
   const series = [];
   const bands = [];
