@@ -144,3 +144,36 @@ def test_firmware_is_held_only_if_it_was_signed_by_the_trusted_key(capsys, tmp_p
     code, _, err = run(capsys, "firmware", "add", folder, bundles["ours"], *address)
     assert code == 2
     assert "not the one its manifest describes" in err
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "lp"])
+def test_samples_are_exported_in_physical_units(fleet, capsys, tmp_path, kind):
+    out = tmp_path / f"samples.{kind}"
+    code, told, _ = run(capsys, "export", fleet, "--out", out)
+    assert code == 0
+    count = int(told.split()[0].replace(",", ""))
+    assert count > 800
+    if kind == "csv":
+        import pandas as pd
+
+        table = pd.read_csv(out, dtype={"loc": str})
+        assert len(table) == count
+        assert 300 < table["co2"].median() < 900
+    if kind == "lp":
+        assert out.read_text().startswith("chamber,device=")
+
+
+def test_an_export_of_another_kind_of_file_is_refused(fleet, capsys, tmp_path):
+    code, _, err = run(capsys, "export", fleet, "--out", tmp_path / "a.xlsx")
+    assert code == 2
+    assert "samples go to .csv" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_no_reader_knows_is_refused_and_nothing_is_written(capsys, tmp_path):
+    strange = tmp_path / "strange.csv"
+    strange.write_text("a,b\n1,2\n")
+    code, _, err = run(capsys, "import", strange, "--out", tmp_path / "a.nc")
+    assert code == 2
+    assert "strange.csv is not known" in err
+    assert not (tmp_path / "a.nc").exists()

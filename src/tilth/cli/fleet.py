@@ -182,6 +182,77 @@ def restore(
     typer.echo(f"{len(manifest['files'])} files, checked: {folder}")
 
 
+@app.command("import")
+def import_(
+    files: list[Path] = typer.Argument(
+        metavar="FILES...", help="Exports of this fleet (ThingsBoard) or of fluxbots."
+    ),
+    out: Path = typer.Option(..., metavar="FILE", help="Result: .nc or .csv."),
+    repair: bool = typer.Option(
+        False,
+        "--repair",
+        help="Correct the known defects of the published hourly fluxes.",
+    ),
+) -> None:
+    """Read exports with all their traps: flagged, never cleaned; show what is in."""
+    from tilth.cli.display import print_table
+    from tilth.core.errors import InputError
+    from tilth.fleet.importers.opening import describe, import_files
+
+    if out.suffix not in (".nc", ".csv"):
+        raise InputError(f"{out.name}: the result is a .nc or a .csv file")
+    data = import_files(files, repair=repair)
+    half = out.with_name(f".{out.name}.half{out.suffix}")
+    try:
+        if out.suffix == ".nc":
+            data.to_netcdf(half, engine="h5netcdf")
+        else:
+            data.to_dataframe().to_csv(half)
+        half.replace(out)
+    finally:
+        half.unlink(missing_ok=True)
+    table = describe(data).reset_index(names="variable")
+    columns = list(table.columns)
+    print_table(columns, _texts(table), numeric=columns[2:6])
+    typer.echo(f"{dict(data.sizes)}: {out}")
+
+
+@app.command()
+def export(
+    folder: Path = FOLDER,
+    out: Path = typer.Option(
+        ..., metavar="FILE", help="Samples: .csv, .parquet or .lp (line protocol)."
+    ),
+    days: float = typer.Option(1.0, help="Days back from the last sample."),
+    only: list[str] = typer.Option(
+        [], "--device", metavar="MAC", help="Only these; may be repeated."
+    ),
+) -> None:
+    """Write samples in physical units, with places and flags."""
+    from tilth.core.errors import InputError
+    from tilth.fleet.archive.query import Archive
+    from tilth.fleet.lineprotocol import sample_lines, write_file
+    from tilth.fleet.summary import last_sample
+
+    if out.suffix not in (".csv", ".parquet", ".lp"):
+        raise InputError(f"{out.name}: samples go to .csv, .parquet or .lp")
+    end = last_sample(known_fleet(folder)) + 1
+    with Archive(folder) as archive:
+        frame = archive.frame(only or None, end - int(days * 86_400_000), end)
+    half = out.with_name(f".{out.name}.half{out.suffix}")
+    try:
+        if out.suffix == ".lp":
+            write_file(half, sample_lines(frame))
+        elif out.suffix == ".csv":
+            frame.to_csv(half, index=False)
+        else:
+            frame.to_parquet(half, index=False)
+        half.replace(out)
+    finally:
+        half.unlink(missing_ok=True)
+    typer.echo(f"{len(frame):,} samples: {out}")
+
+
 def _texts(table: pd.DataFrame) -> list[list[str]]:
     """Return the cells of a table as text."""
     return [

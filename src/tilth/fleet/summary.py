@@ -60,6 +60,26 @@ def device_rows(folder: str | os.PathLike[str]) -> list[tuple[str, ...]]:
     return rows
 
 
+def last_sample(folder: str | os.PathLike[str]) -> int:
+    """Return the time of the newest record, utc ms.
+
+    Parameters
+    ----------
+    folder : path
+        The fleet's data folder.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    with closing(read_only(_journal(folder))) as reader:
+        last = reader.execute("SELECT max(t_last) FROM spans").fetchone()[0]
+    if last is None:
+        raise InputError(f"{folder} holds no record with a time yet")
+    return int(last)
+
+
 def devices_now(folder: str | os.PathLike[str]) -> dict[str, DeviceNow]:
     """Return version and connection of every device that has reported.
 

@@ -132,7 +132,8 @@ def live_fluxes(night: pd.DataFrame) -> Figure:
 
 def confusion(truth: np.ndarray, found: np.ndarray) -> Figure:
     """Draw what each true state was taken for."""
-    rows = ["ok", "leaky", "stuck_open", "clogged", "stuck_closed", "frozen"]
+    known = ("ok", "leaky", "stuck_open", "clogged", "stuck_closed", "frozen")
+    rows = [name for name in known if (truth == name).any()]
     columns = ["ok", "leaky", "stuck_open", "no_exchange", "clogged", "stuck_closed",
                "frozen"]  # fmt: skip
     counts = np.array(
