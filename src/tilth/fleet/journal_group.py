@@ -41,8 +41,14 @@ MANY_PENDING = 100
 _SIDE = 2_000
 
 _UNKNOWN = QUALITIES["unknown"]
-_ADD_SAMPLE = f"INSERT INTO samples VALUES({', '.join('?' * len(SAMPLE_COLUMNS))})"
-_ADD_EVENT = f"INSERT INTO events VALUES({', '.join('?' * len(EVENT_COLUMNS))})"
+_ADD_SAMPLE = (
+    f"INSERT INTO samples VALUES({', '.join('?' * len(SAMPLE_COLUMNS))}) "
+    "ON CONFLICT(boot, seq) DO NOTHING"
+)
+_ADD_EVENT = (
+    f"INSERT INTO events VALUES({', '.join('?' * len(EVENT_COLUMNS))}) "
+    "ON CONFLICT(boot, seq) DO NOTHING"
+)
 
 
 class Group:
@@ -141,10 +147,7 @@ class Group:
         """Return the UTC of a batch's tick, having learned what it says of it."""
         clock = boot.clock
         before, points = clock.source, clock.points
-        lasting = max(
-            batch.samples[-1].dt if batch.samples else 0,
-            batch.events[-1].dt if batch.events else 0,
-        )
+        lasting = max([s[1] for s in batch.samples] + [e[1] for e in batch.events])
         end = batch.tick + lasting
         clock.hear(end, recv)
         if end > boot.tick_last:
