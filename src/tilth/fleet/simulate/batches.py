@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tilth.fleet.protocol import Batch, Event, Sample, encode_batch, topic_of
-from tilth.fleet.simulate.layouts import EVENT_KINDS, NULL, WHYS
+from tilth.fleet.simulate.layouts import (
+    CHIPS,
+    COMPENSATED,
+    EVENT_KINDS,
+    NULL,
+    RETURNED,
+    SENSOR_NEWS,
+    WHYS,
+)
 from tilth.fleet.simulate.plan import DAY_MS
 from tilth.fleet.simulate.records import DeviceDay, FleetRecords
 
@@ -69,7 +77,11 @@ def event_body(event: Any, block: DeviceDay) -> dict[str, Any]:
             "source": "touch",
         }
     if kind == "sensor":
-        return {"what": "compensated", "mbar": int(event["a"])}
+        body: dict[str, Any] = {"what": SENSOR_NEWS[event["b"]]}
+        if event["b"] == COMPENSATED:
+            return body | {"mbar": int(event["a"])}
+        body["chip"] = CHIPS[event["a"]]
+        return body | ({"n": int(event["c"])} if event["b"] == RETURNED else {})
     return {
         "cycle": cycle,
         "close": int(event["a"]),

@@ -21,7 +21,18 @@ from tilth.fleet.simulate.air import (
     sense_light,
     supply_mv,
 )
-from tilth.fleet.simulate.layouts import EVENT_KINDS, FULL, NULL, PULSES, STILL, WHYS
+from tilth.fleet.simulate.layouts import (
+    EVENT_KINDS,
+    FROZEN,
+    FULL,
+    LOST,
+    NULL,
+    PULSES,
+    RESTARTED,
+    RETURNED,
+    STILL,
+    WHYS,
+)
 
 _FAR = 1 << 62
 _BOOT, _IDLE, _EXERCISE = STATES["boot"], STATES["idle"], STATES["exercise"]
@@ -45,6 +56,9 @@ _CRC, _MISSING, _WARMUP = FLAGS["co2_crc"], FLAGS["co2_missing"], FLAGS["warmup"
 _NO_PRESSURE, _NO_LIGHT = FLAGS["pressure_error"], FLAGS["light_error"]
 _MOVING, _LOW, _FAN = FLAGS["lid_moving"], FLAGS["low_supply"], FLAGS["fan_on"]
 
+#: The firmware's patience with its CO2 sensor: readings without use before a restart,
+#: equal readings that make it frozen, and that restart it between closures.
+_GIVE_UP, _FROZEN, _FROZEN_RESTART = 10, 10, 200
 #: A sample while the light sensor is at its limit, lux.
 _SATURATED = 54_612
 
@@ -118,7 +132,10 @@ def run_day(
             n_beat += 1
         elif t == sample_at:
             tick = s.sample
-            _sample(s, d, m, tm, noise[:, n], chance[n], values[:, n], times[:, n])
+            n_event = _sample(
+                s, d, m, tm, noise[:, n], chance[n], values[:, n], times[:, n],
+                events, n_event,
+            )  # fmt: skip
             n += 1
             if s.phase == _CLOSED or s.phase == _EXTENDED:
                 n_event = _decide(s, m, tm, tick, events, n_event, pending)
@@ -196,7 +213,13 @@ def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
 
 @njit(cache=True, nogil=True)
 def _compensate(s, events, n_event):
-    """Tell the CO2 sensor the pressure where it has changed by a hectopascal."""
+    """Do between closures what would disturb them.
+
+    A frozen sensor is restarted; the pressure it compensates for follows the air's.
+    """
+    if s.same >= _FROZEN_RESTART:
+        s.same, s.warmup = 0, 2
+        n_event = _emit(events, n_event, s, _SENSOR, -1, 0, RESTARTED, 0)
     mbar = (s.pressure + 50) // 100
     if s.pressure != NULL and mbar != s.mbar:
         s.mbar = mbar
@@ -290,6 +313,8 @@ def _restart(
     boots[n_boot, 0], boots[n_boot, 1], boots[n_boot, 2] = s.booted, why, s.boot
     s.t_base, s.tick_base = float(s.booted), 0.0
     s.seq, s.warmup, s.sagging, s.mbar = 0, 2, 0, 0
+    s.useless = s.same = 0
+    s.away[:] = 0
     # The battery clock shows whole seconds; chambers that know the time sample
     # together.
     rtc = s.booted // 1000 * 1000
@@ -347,40 +372,26 @@ def _new_minute(s, d, m, pending):
 
 
 @njit(cache=True, nogil=True)
-def _sample(s, d, m, tm, z, u, value, time):
+def _sample(s, d, m, tm, z, u, value, time, events, n_event):
     """Take a sample: read all sensors as the wire's whole numbers."""
-    flags = np.int64(0)
-    if m.sensor != 1 or s.held_co2 == NULL:
-        gas, own, damp = sense_gas(s, d, m, z[0], z[1])
-        s.held_co2 = np.int64(round(1000.0 * gas))
-        s.held_st = np.int64(round(100.0 * own))
-        s.held_rh = np.int64(round(100.0 * damp))
-    s.milli, st, rh = s.held_co2, s.held_st, s.held_rh
-    if m.sensor == 2:
-        # The firmware takes 0 ppm for what it is: no measurement.
-        s.milli = NULL
-        flags |= _MISSING
+    flags, st, rh, n_event = _read_gas(s, d, m, z, u, events, n_event)
     warm, pressure = sense_air(s, d, m, z[2], z[3])
     at, p = np.int64(round(100.0 * warm)), np.int64(round(pressure))
-    if m.sensor != 3:
-        s.pressure = p
     lux = np.int64(sense_light(s, d, m, z[4]) + 0.5)
     if m.eye == 1:
         lux = np.int64(_SATURATED)
         flags |= _NO_LIGHT
-    elif m.eye == 2:
+    if m.sensor == 3:
+        at = p = np.int64(NULL)
+        flags |= _NO_PRESSURE
+    else:
+        s.pressure = p
+    if m.sensor == 3 or m.eye == 2:
         lux = np.int64(NULL)
         flags |= _NO_LIGHT
-    if s.warmup > 0:
-        s.warmup -= 1
-        s.milli = st = rh = np.int64(NULL)
-        flags |= _WARMUP
-    if m.sensor == 3:
-        s.milli = st = rh = at = p = lux = np.int64(NULL)
-        flags |= _MISSING | _NO_PRESSURE | _NO_LIGHT
-    elif u < m.damaged:
-        s.milli = st = rh = np.int64(NULL)
-        flags |= _CRC
+    n_event = _watch_chip(s, 0, flags & _MISSING and m.sensor == 3, events, n_event)
+    n_event = _watch_chip(s, 1, m.sensor == 3, events, n_event)
+    n_event = _watch_chip(s, 2, lux == NULL, events, n_event)
     co2 = np.int64(NULL) if s.milli == NULL else (s.milli + 50) // 100
     moving = s.phase == _EXERCISE or s.phase == _CLOSING or s.phase == _OPENING
     mv = supply_mv(d, m, z[5], moving, s.draught == FULL)
@@ -398,3 +409,54 @@ def _sample(s, d, m, tm, z, u, value, time):
     time[0], time[1], time[2] = s.t, s.sample, s.seq
     s.seq += 1
     s.sample += tm.sample
+    return n_event
+
+
+@njit(cache=True, nogil=True)
+def _read_gas(s, d, m, z, u, events, n_event):
+    """Read the CO2 sensor as the firmware does; `milli` is CO2 in 0.001 ppm."""
+    nothing = np.int64(NULL)
+    s.milli = nothing
+    if m.sensor == 3:
+        return np.int64(_MISSING), nothing, nothing, n_event
+    repeats = m.sensor == 1 and s.held_co2 != NULL
+    if not repeats:
+        gas, own, damp = sense_gas(s, d, m, z[0], z[1])
+        s.held_co2 = np.int64(round(1000.0 * gas))
+        s.held_st = np.int64(round(100.0 * own))
+        s.held_rh = np.int64(round(100.0 * damp))
+    if u < m.damaged:
+        s.useless += 1
+        if s.useless >= _GIVE_UP:
+            s.useless, s.warmup = 0, 2
+            n_event = _emit(events, n_event, s, _SENSOR, -1, 0, RESTARTED, 0)
+        return np.int64(_CRC), nothing, nothing, n_event
+    if s.warmup > 0:
+        # The last of them follows the last zero.
+        if m.sensor != 2 or s.warmup > 1:
+            s.warmup -= 1
+        return np.int64(_WARMUP), nothing, nothing, n_event
+    s.useless = 0
+    s.same = s.same + 1 if repeats else 0
+    if s.same == _FROZEN - 1:
+        n_event = _emit(events, n_event, s, _SENSOR, -1, 0, FROZEN, 0)
+    if m.sensor == 2:
+        # The firmware takes 0 ppm for what it is: a sensor that has just started.
+        s.warmup = 1
+        return np.int64(_MISSING), s.held_st, s.held_rh, n_event
+    s.milli = s.held_co2
+    return np.int64(0), s.held_st, s.held_rh, n_event
+
+
+@njit(cache=True, nogil=True)
+def _watch_chip(s, chip, away, events, n_event):
+    """Report that a chip has stopped or begun to answer."""
+    if away:
+        s.away[chip] += 1
+        if s.away[chip] == 1:
+            n_event = _emit(events, n_event, s, _SENSOR, -1, chip, LOST, 0)
+    elif s.away[chip] > 0:
+        n_event = _emit(events, n_event, s, _SENSOR, -1, chip, RETURNED, 0)
+        events[n_event - 1].c = s.away[chip]
+        s.away[chip] = 0
+    return n_event

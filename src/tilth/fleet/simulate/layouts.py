@@ -107,6 +107,9 @@ STATE = np.dtype(
         ("weak", "i8"),
         ("mbar", "i8"),
         ("pressure", "i8"),  # Pa, as last read
+        ("useless", "i8"),  # readings in a row
+        ("same", "i8"),
+        ("away", "i8", (3,)),  # samples without CO2 sensor, barometer, light sensor
         ("milli", "i8"),  # last reading, 0.001 ppm
         ("first_reading", "i8"),
         ("lid", "i4"),  # 1: shut
@@ -137,6 +140,11 @@ EVENT = np.dtype(
     ]
 )
 EVENT_KINDS = ("boot", "sync", "state", "cycle", "loc", "sensor")
+#: What an event "sensor" tells, in its field ``b``; ``a`` is the pressure (hPa) or the
+#: place of the chip in CHIPS, ``c`` how many samples it was away.
+COMPENSATED, FROZEN, RESTARTED, LOST, RETURNED = range(5)
+SENSOR_NEWS = ("compensated", "frozen", "restarted", "lost", "returned")
+CHIPS = ("co2", "pressure", "light")
 WHYS = (
     "", "normal", "enough", "longest", "reboot", "stop", "fault",
     "power", "soft", "brownout", "slot", "swept", "shut", "little", "opened",

@@ -143,8 +143,8 @@ class Waiting:
         """Note that a connection is being made."""
         self._since["connection"] = t
 
-    def sent(self, packet: bytes, t: int) -> bool:
-        """Note a packet that goes out; return whether it is a batch."""
+    def sent(self, packet: bytes, t: int) -> None:
+        """Note a packet that goes out."""
         kind = packet[0] >> 4
         if kind == 3:
             topic, number, payload = published(packet)
@@ -155,7 +155,6 @@ class Waiting:
                 if found and not self.deaf:
                     boot, seq, n = found.groups()
                     self._since[boot, int(seq) + int(n) - 1] = t
-                return True
         elif kind == 1:
             self._since.pop("connection", None)
             self._since["greeting"] = t
@@ -163,7 +162,6 @@ class Waiting:
             self._since["subscription"] = t
         elif kind == 12:
             self._since["ping"] = t
-        return False
 
     def received(self, packet: bytes) -> None:
         """Note a packet that has come."""
@@ -193,6 +191,11 @@ class Waiting:
                 last = key[1]
                 if last <= seq or any(low <= last <= high for low, high in have):
                     del self._since[key]
+
+
+def is_batch(packet: bytes) -> bool:
+    """Tell whether a packet publishes a batch."""
+    return packet[0] >> 4 == 3 and published(packet)[0].endswith(b"/d")
 
 
 def published(packet: bytes) -> tuple[bytes, int | None, bytes]:
@@ -343,10 +346,10 @@ class Conn:
                 return 0
         now = self.net.twin.now
         for packet in self._up.feed(data):
-            if self.net.waiting.sent(packet, now) and self.net.faults:
+            if self.net.faults and is_batch(packet):
                 self._meddle(packet, now)
             else:
-                self._out += packet
+                self._put(packet, now)
         self._flush()
         return len(data)
 
@@ -408,24 +411,31 @@ class Conn:
         if swapped is not None and net.random.random() < swapped.size:
             self._held.append((now + OVERTAKEN_MS, packet))
             return
-        self._out += packet
+        self._put(packet, now)
         if again is not None and net.random.random() < again.size:
             self._out += bytes((packet[0] | 8,)) + packet[1:]
         # What has been overtaken follows.
         held, self._held = self._held, []
         for when, other in held:
             if when - now <= OVERTAKEN_MS:
-                self._out += other
+                self._put(other, now)
             else:
                 self._held.append((when, other))
 
     def _release(self, now: int) -> None:
         """Send what has been held back long enough."""
-        due = [packet for when, packet in self._held if when <= now]
-        if due:
-            self._held = [(when, p) for when, p in self._held if when > now]
-            self._out += b"".join(due)
+        held, self._held = self._held, []
+        for when, packet in held:
+            if when <= now:
+                self._put(packet, now)
+            else:
+                self._held.append((when, packet))
         self._flush()
+
+    def _put(self, packet: bytes, now: int) -> None:
+        """Let a packet go out: from now on its answer is waited for."""
+        self.net.waiting.sent(packet, now)
+        self._out += packet
 
 
 class TimeServer:

@@ -8,10 +8,12 @@ import selectors
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
+from tilth.core.errors import InputError
 from tilth.core.progress import progress
 from tilth.fleet.simulate.endpoint import Endpoint
 from tilth.fleet.simulate.firmware import firmware_module
@@ -195,6 +197,12 @@ class FleetRunner:
         patience_s: float = PATIENCE_S,
         keep_records: bool = False,
     ) -> None:
+        made = firmware_module("clock").BUILD_MS
+        if world.start < made:
+            raise InputError(
+                "the firmware takes times before it was made for errors: start on "
+                f"{datetime.fromtimestamp(made / 1000, UTC):%Y-%m-%d} or later"
+            )
         self.world, self.broker = world, broker
         self.slack_ms, self.spread_ms = slack_ms, spread_ms
         self.patience_s = patience_s
@@ -328,7 +336,12 @@ class FleetRunner:
         twin.fs.put("/state/.folder", b"")
         twin.fs.remove("/state/.folder")
         if self._settings:
-            changed = known.change(known.defaults(), self._settings)
+            try:
+                changed = known.change(known.defaults(), self._settings)
+            except ValueError as error:
+                raise InputError(
+                    f"the firmware refuses its settings: {error}"
+                ) from None
             known.save(twin.fs, changed)
         keep.save(twin.fs, firmware_module("label").PATH, twin.location)
 
