@@ -229,6 +229,23 @@ def test_a_broken_control_file_lets_nobody_in_and_throws_nobody_out(
         assert other.log_in(TWO, "pw") == 3
 
 
+def test_what_a_connection_left_unfinished_does_not_lock_the_next_one_out(broker):
+    """In amqtt a connection that ends while it starts is waited for without end."""
+    for _ in range(3):
+        with Talk(broker.port) as device:
+            assert device.log_in(ONE, "pw", clean=False) == 0
+            device.send(publish(D, b"x", 7, qos=2))
+            assert device.receive() == (0x50, b"\0\7")
+        with Talk(broker.port) as device:
+            device.send(connect(ONE, ONE, "pw", clean=False) + b"\xa8\xff\xff\xff\x7f")
+            assert device.is_closed()
+    with Talk(broker.port) as device:
+        assert device.log_in(ONE, "pw", clean=False) == 0
+        device.send(b"\x62\2\0\7")
+        assert device.receive() == (0x70, b"\0\7")
+        assert device.publish(D, b"y")
+
+
 # What a device may not
 
 
@@ -485,7 +502,10 @@ def test_amqtt_still_has_what_is_overridden():
             " _publish_retained_messages_for_subscription _del_all_subscriptions"
             " _del_subscription shutdown",
         ),
-        BrokerProtocolHandler: (FleetHandler, "_reader_loop"),
+        BrokerProtocolHandler: (
+            FleetHandler,
+            "_reader_loop start stop wait_disconnect handle_disconnect",
+        ),
     }
     for theirs, (ours, names) in overridden.items():
         for name in names.split():

@@ -262,7 +262,7 @@ def test_random_topics_and_packets_reach_nobody_and_break_nothing(service):
     seen = []
 
     def story():
-        for k in range(5000 if FULL else 150):
+        for k in range(5000 if FULL else 600):
             with Talk(service.broker.port) as hostile:
                 if chance.random() < 0.7:
                     hostile.log_in(HOSTILE, "pw", clean=chance.random() < 0.5)
@@ -270,6 +270,8 @@ def test_random_topics_and_packets_reach_nobody_and_break_nothing(service):
                     hostile.send(_noise(chance))
                     if k % 10 == 0:
                         hostile.is_closed(0.05)
+        with Talk(service.broker.port) as hostile:
+            assert hostile.log_in(HOSTILE, "pw") == 0, "its name is not stuck"
         seen.append(service.broker.counts()["refused"])
 
     devices, _ = honest(service, story=story)

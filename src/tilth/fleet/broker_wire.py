@@ -219,6 +219,31 @@ class FleetHandler(BrokerProtocolHandler):
         super().__init__(broker.plugins_manager)
         self.broker = broker
         self._flows: set[asyncio.Task[None]] = set()
+        self._left: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    # amqtt makes a new future for the end of a connection when it has started: one
+    # that ended before that is then waited for without end, and its name is taken.
+
+    async def start(self) -> None:
+        """Begin to read; what an earlier connection left unfinished is forgotten."""
+        if self.session is not None:
+            self.session.inflight_in.clear()
+            self.session.inflight_out.clear()
+        await super(BrokerProtocolHandler, self).start()
+
+    async def wait_disconnect(self) -> Any:
+        """Wait for the client's end: its DISCONNECT, or None."""
+        return await asyncio.shield(self._left)
+
+    async def handle_disconnect(self, disconnect: Any) -> None:
+        """Note the client's end; the first word counts."""
+        if not self._left.done():
+            self._left.set_result(disconnect)
+
+    async def stop(self) -> None:
+        """Stop reading and close."""
+        await self.handle_disconnect(None)
+        await super().stop()
 
     async def _reader_loop(self) -> None:
         """Take packets until the client leaves, errs or is closed."""
@@ -284,7 +309,11 @@ class FleetHandler(BrokerProtocolHandler):
         if kind == PUBLISH:
             self._take_exactly_once(packet)
         elif kind == PUBREL:
-            await self.handle_pubrel(packet)
+            if packet.packet_id in self._pubrel_waiters:
+                await self.handle_pubrel(packet)
+            elif self.writer is not None:
+                # Of an earlier connection: the client may forget it, too.
+                self.writer.write(b"\x70\x02" + body[:2])
         elif kind == PUBACK:
             await self.handle_puback(packet)
         elif kind == PUBREC:
