@@ -286,6 +286,8 @@ class FleetBroker(MessageBroker):
                     self._drop(old, "the same client connected again")
                     await old.closed.wait()
         except TimeoutError:
+            if old is not None and old.task is not None:
+                old.task.cancel()  # it hangs; the next attempt finds the place free
             return False
         if connection not in self.connections:
             raise AMQTTError("closed while it logged in")

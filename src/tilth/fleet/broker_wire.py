@@ -201,6 +201,8 @@ class Connection:
         self.silence: float = 0.0
         self.client_id: str = ""
         self.closed = asyncio.Event()
+        #: What serves it.
+        self.task = asyncio.current_task()
 
     def overdue(self, now: float, packet_s: float) -> str | None:
         """Say why this connection must close, or None."""
