@@ -57,6 +57,20 @@ class Diary(Whole):
         return self.app
 
 
+def test_a_planned_restart_without_a_network_keeps_the_records():
+    bench = Diary()
+    bench.run(20 * MINUTE)
+    bench.hw.net.online = False
+    bench.hw.net.cut()
+    bench.run(420 * MINUTE)
+    assert len(bench.starts) == 2
+    assert len(bench.app.queue.boots()) == 2
+    bench.hw.net.online = True
+    settle(bench)
+    assert unexplained(bench) == []
+    assert len(days_samples(bench)) > 0.999 * 440 * MINUTE / 3000
+
+
 def test_a_hundred_brownouts_in_a_row_keep_what_was_measured():
     bench = Diary()
     bench.run(5 * MINUTE)
