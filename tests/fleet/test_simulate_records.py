@@ -4,11 +4,14 @@ import ast
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tilth.fleet
 from tilth.chambers.quality.cycle import keep_closed
 from tilth.core.errors import InputError
+from tilth.fleet.archive.files import SCHEMAS
+from tilth.fleet.archive.parquet import ParquetStore
 from tilth.fleet.channels import CHANNELS, FLAGS, STATES
 from tilth.fleet.protocol import decode_batch, parse_topic
 from tilth.fleet.simulate import (
@@ -18,6 +21,7 @@ from tilth.fleet.simulate import (
     cycle_table,
     fleet_batches,
     simulate_fleet_records,
+    write_archive,
 )
 from tilth.fleet.simulate.climate import greenhouse
 from tilth.fleet.simulate.layouts import EVENT_KINDS
@@ -245,7 +249,9 @@ def test_fluxes_at_night_spread_as_those_of_the_fleet():
         fluxes = draw_fleet(85, climate, seed=seed).soil_flux
         night = climate.slow["light"] <= 10
         quartiles.append(np.percentile(fluxes[:, night], [25, 50, 75]))
-    np.testing.assert_allclose(np.mean(quartiles, axis=0), [0.35, 0.53, 0.98], rtol=0.25)
+    np.testing.assert_allclose(
+        np.mean(quartiles, axis=0), [0.35, 0.53, 0.98], rtol=0.25
+    )
 
 
 def test_the_house_has_the_air_of_the_real_one():
@@ -403,3 +409,43 @@ def test_the_simulator_and_the_detector_share_no_code():
 def test_every_kind_of_event_can_be_told():
     assert EVENT_KINDS.index("cycle") != EVENT_KINDS.index("state")
     assert all(bit > 0 for bit in FAULT_BITS.values())
+
+
+def test_the_parquet_files_hold_the_same_records(tmp_path):
+    hour = {"from": START + HOUR_MS, "hours": 1, "device": 1, "kind": "wrong_location"}
+    records = simulate_fleet_records(3, 1.2, {"episodes": [hour]}, seed=11)
+    names = write_archive(records, tmp_path / "fleet")
+    store = ParquetStore(tmp_path / "fleet")
+    columns = [field.name for field in SCHEMAS["samples"]]
+    files = [name for name in names if name.startswith("samples")]
+    assert {name.split("/")[1] for name in files} == {
+        "day=2026-07-06",
+        "day=2026-07-07",
+    }
+    for block in records:
+        span = (block.day * DAY_MS, (block.day + 1) * DAY_MS)
+        table = store.read("samples", files, *span, [block.name], columns)
+        frame = table.to_pandas().sort_values("t")
+        assert len(frame) == len(block)
+        for name in ("t", "tick", "seq", "recv"):
+            np.testing.assert_array_equal(frame[name], block.times[name])
+        co2 = block.values["co2"]
+        assert frame.co2.isna().sum() == (co2 == NULL).sum()
+        np.testing.assert_array_equal(frame.co2.dropna(), co2[co2 != NULL])
+        assert set(frame.boot) <= set(block.boots.values())
+        wrong = frame["loc"] != block.location
+        np.testing.assert_array_equal(wrong, block.values["misplaced"] == 1)
+        files_of_events = [name for name in names if name.startswith("events")]
+        events = store.read(
+            "events", files_of_events, *span, [block.name], ["seq", "kind", "body"]
+        )
+        assert len(events) == len(block.events)
+    store.close()
+    truth = pd.read_parquet(tmp_path / "fleet" / "truth" / "cycles.parquet")
+    pd.testing.assert_frame_equal(
+        truth.sort_values(["device", "close"], ignore_index=True),
+        cycle_table(records).sort_values(["device", "close"], ignore_index=True),
+        check_dtype=False,
+    )
+    with pytest.raises(InputError, match="holds records already"):
+        write_archive(records, tmp_path / "fleet")

@@ -16,6 +16,7 @@ _CONTENTS = {
     "DeviceDay": "records",
     "cycle_table": "records",
     "fleet_batches": "batches",
+    "write_archive": "writing",
     "draw_world": "world",
     "run_fleet": "runner",
     "FleetRunner": "runner",

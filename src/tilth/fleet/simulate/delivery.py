@@ -12,8 +12,6 @@ import numpy as np
 
 from tilth.fleet.simulate.plan import WHOLE_FLEET, Episode
 
-#: A live batch is sent every so many ms.
-BATCH_MS = 15_000
 #: Samples a device that was cut off sends per second when it is back: four batches of
 #: 200 in flight, answered within about a second.
 BACKLOG_RATE = 800.0
@@ -35,10 +33,14 @@ class Delivery:
         Size of the fleet.
     seed : int
         Of the latencies and of which batches are hit.
+    batch_ms : int
+        A live batch is sent every so many ms.
     """
 
-    def __init__(self, episodes, devices: int, seed: int) -> None:
-        self.seed = seed
+    def __init__(
+        self, episodes, devices: int, seed: int, batch_ms: int = 15_000
+    ) -> None:
+        self.seed, self.batch_ms = seed, batch_ms
         self.cuts: list[np.ndarray] = []
         self.meddled: list[list[Episode]] = []
         for device in range(devices):
@@ -74,16 +76,17 @@ class Delivery:
         """
         if not len(t):
             return t.copy(), t.copy()
-        shift = 7919 * device % BATCH_MS
-        first = (int(t[0]) + shift) // BATCH_MS
-        edges = np.arange(first, (int(t[-1]) + shift) // BATCH_MS + 1)
+        every = self.batch_ms
+        shift = 7919 * device % every
+        first = (int(t[0]) + shift) // every
+        edges = np.arange(first, (int(t[-1]) + shift) // every + 1)
         # The latency belongs to the batch, whatever part of it is asked for.
         noise = np.random.default_rng([self.seed, 7, device, int(first) & 0xFFFFFFFF])
         latency = 20.0 + 30.0 * np.exp(0.5 * noise.standard_normal(len(edges)))
-        edges = edges * BATCH_MS - shift
+        edges = edges * every - shift
         each = np.diff(np.searchsorted(t, edges), append=len(t))
-        sent = np.repeat(edges + BATCH_MS, each)
-        recv = np.repeat(edges + BATCH_MS + latency.astype(np.int64), each)
+        sent = np.repeat(edges + every, each)
+        recv = np.repeat(edges + every + latency.astype(np.int64), each)
         for episode in self.meddled[device]:
             if episode.kind == "late":
                 hit = (sent >= episode.t_from) & (sent < episode.t_to)

@@ -159,6 +159,7 @@ def simulate_fleet_records(
     sensor: Sensor | None = None,
     mixing: Mixing | None = None,
     timing: CycleTiming | None = None,
+    batch_ms: int = 15_000,
 ) -> FleetRecords:
     """Simulate what every chamber of a fleet records, sample by sample.
 
@@ -182,6 +183,8 @@ def simulate_fleet_records(
         Same seed, same fleet. The plan of faults has its own.
     garden, soil, chamber, sensor, mixing, timing
         Settings; defaults where left out.
+    batch_ms : int
+        How often devices send, which is how late their records arrive.
 
     Returns
     -------
@@ -214,7 +217,7 @@ def simulate_fleet_records(
         sensor=sensor,
         mixing=mixing,
     )
-    delivery = Delivery(world.episodes, devices, seed)
+    delivery = Delivery(world.episodes, devices, seed, batch_ms)
     return FleetRecords(world, timing or CycleTiming(), delivery)
 
 
