@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -98,6 +99,30 @@ def send_login(client, name, password, target="/"):
         "/login",
         data={"user": name, "password": password, "visit": visit, "next": target},
     )
+
+
+def settle(condition, seconds=30.0):
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    """The real service, filled with some hours of a few chambers."""
+    from real_fleet import CYCLE_MS, HOURS, NOW, POTS, fill
+
+    from tilth.fleet.config import FleetConfig
+    from tilth.fleet.service import FleetService
+
+    folder = tmp_path_factory.mktemp("fleet") / "data"
+    with FleetService(folder, FleetConfig(mqtt_port=0), Clock(NOW)) as service:
+        fill(service, HOURS)
+        cycles = len(POTS) * HOURS * 3_600_000 // CYCLE_MS
+        settle(lambda: len(service.live.fluxes(0, NOW, usable=True)) == cycles)
+        yield service
 
 
 @pytest.fixture

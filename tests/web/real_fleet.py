@@ -8,6 +8,8 @@ from tilth.fleet.messages import Status, encode_status
 
 #: Cycles begin here, 2026-07-06 00:00 UTC.
 START = 1_783_296_000_000
+HOURS = 3
+NOW = START + HOURS * 3_600_000 + 5_000
 CYCLE_MS, CLOSED_MS, SAMPLE_MS = 600_000, 180_000, 3_000
 BOOT = "2a-9f3c1d77"
 

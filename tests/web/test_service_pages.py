@@ -5,46 +5,24 @@ import hashlib
 import io
 import json
 import re
-import time
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from real_fleet import BOOT, CYCLE_MS, POTS, START, fill
+from real_fleet import BOOT, HOURS, NOW, POTS, START
 
-from conftest import HOST, PASSWORD, Clock, TestClient, send_login
+from conftest import HOST, PASSWORD, TestClient, send_login, settle
 from tilth.fleet import accounts
-from tilth.fleet.config import FleetConfig
 from tilth.fleet.releases import trust
-from tilth.fleet.service import FleetService
 from tilth.web.app import build_app
 
-HOURS = 3
-NOW = START + HOURS * 3_600_000 + 5_000
 DEVICE = "a4cf12000003"
 
 
 def token(client):
     """Return the token of the page of whoever is logged in."""
     return re.search(r'data-csrf="([^"]+)"', client.get("/placement").text)[1]
-
-
-def settle(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fleet") / "data"
-    with FleetService(folder, FleetConfig(mqtt_port=0), Clock(NOW)) as service:
-        fill(service, HOURS)
-        cycles = len(POTS) * HOURS * 3_600_000 // CYCLE_MS
-        settle(lambda: len(service.live.fluxes(0, NOW, usable=True)) == cycles)
-        yield service
 
 
 @pytest.fixture(scope="module")
