@@ -308,7 +308,7 @@ def test_a_batch_of_any_content_is_read_or_refused_never_more(members, closed):
 _DECODERS = (decode_batch, decode_status, decode_ack, partial(decode_command, KEY))
 
 
-@settings(max_examples=40_000 if FULL else 150, deadline=None)
+@settings(max_examples=60_000 if FULL else 150, deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=80).map(str.encode), st.booleans())
 @example(b"", True)
 @example(b"{}", True)
