@@ -39,8 +39,9 @@ _RECENT_MS = 7 * DAY_MS
 #: Pause between two looks at what costs more, ms.
 _SLOW_MS = 60_000
 
-#: Samples that tell the lag of a device: ten minutes of them.
-_LAG_SAMPLES = 200
+#: Samples that tell the lag of a device: ten minutes of them; how long ago a cycle
+#: may have been received, ms; interval of the samples with a margin, ms.
+_LAG_SAMPLES, _LAG_MS, _INTERVAL_MS = 200, 1_500_000, 3_500
 
 #: Fewer devices than this have no share that is silent.
 _FEW = 3
@@ -85,6 +86,7 @@ class FleetFacts:
         self._slow_at: int | None = None
         self._places: dict[str, str] = {}
         self._away: set[str] = set()
+        self._sent: dict[str, str] = {}
         self._enrolled: dict[str, tuple[int, bool]] = {}
         self._marks: dict[str, tuple[int, int]] = {}
 
@@ -104,6 +106,7 @@ class FleetFacts:
                 self._look_at_places(now)
             devices = self._devices(journal)
             if due:
+                self._sent = _labels_sent(journal, devices)
                 self._slow = self._gather_slow(journal, devices, now)
             facts |= self._reporting(devices, now)
             facts |= self._settling(journal, devices, now)
@@ -151,7 +154,7 @@ class FleetFacts:
         }
 
     def _place(self, name: str, devices: Mapping[str, Any]) -> str:
-        said = devices[name]["status"].get("loc", "")
+        said = self._sent.get(name) or devices[name]["status"].get("loc", "")
         return self._places.get(name, said if isinstance(said, str) else "")
 
     # At every look
@@ -306,28 +309,39 @@ class FleetFacts:
     def _clocks(
         self, journal: sqlite3.Connection, devices: Mapping[str, Any], now: int
     ) -> dict[str, dict[str, Reading]]:
-        """Return how far the clocks of devices that report are off.
+        """Return how far the clocks of devices that report are off, s.
 
-        The last sample of a live batch is seconds old when it is received, and never
-        comes from the future: the smallest lag of ten minutes is the clock's.
+        The end of a cycle is sent at once, so the smallest time from its moment to
+        its receipt is the clock's error. Without one the last samples must do: they
+        are up to one interval old when they are sent.
         """
+        told = dict(
+            journal.execute(
+                "SELECT b.device, min(e.recv - e.t) FROM events e "
+                "JOIN boots b ON b.id = e.boot WHERE e.kind = 'cycle' "
+                "AND e.t BETWEEN ? AND ? AND e.recv >= ? AND e.quality < 3 GROUP BY 1",
+                (now - 3 * HOUR_MS, now + 3 * HOUR_MS, now - _LAG_MS),
+            ).fetchall()
+        )
         out: dict[str, Reading] = {}
         for name, one in devices.items():
             out[name] = Reading(None)
             if one["id"] is None or now - one["heard"] > SILENT_S * 1000:
                 continue
-            boot = journal.execute(
-                "SELECT id FROM boots WHERE device = ? "
-                "ORDER BY last_recv DESC, id DESC LIMIT 1",
-                (one["id"],),
-            ).fetchone()
-            lag = journal.execute(
+            lag, known = journal.execute(
                 "SELECT min(recv - t), count(*) FROM (SELECT recv, t FROM samples "
-                "WHERE boot = ? AND quality < 3 ORDER BY seq DESC LIMIT ?)",
-                (boot[0] if boot else -1, _LAG_SAMPLES),
+                "WHERE boot = (SELECT id FROM boots WHERE device = ? "
+                "ORDER BY last_recv DESC, id DESC LIMIT 1) AND quality < 3 "
+                "ORDER BY seq DESC LIMIT ?)",
+                (one["id"], _LAG_SAMPLES),
             ).fetchone()
-            if lag[1] >= _LAG_SAMPLES // 4:
-                out[name] = Reading(-lag[0] / 1000.0)
+            if known < _LAG_SAMPLES // 4:
+                continue
+            cycle = told.get(one["id"])
+            if cycle is not None and cycle - lag <= _INTERVAL_MS:
+                out[name] = Reading(-cycle / 1000.0)
+            else:
+                out[name] = Reading(-(lag - min(max(lag, 0), _INTERVAL_MS)) / 1000.0)
         return {"clock_offset_s": out}
 
     def _labels(
@@ -377,6 +391,23 @@ class FleetFacts:
         if known != before:
             self._control.set_setting("calibrated", known, by="alarms")
         return known
+
+
+def _labels_sent(
+    journal: sqlite3.Connection, devices: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the label each device sent with its last sample."""
+    out = {}
+    for name, one in devices.items():
+        found = journal.execute(
+            "SELECT loc FROM samples WHERE boot = (SELECT id FROM boots "
+            "WHERE device = ? ORDER BY last_recv DESC, id DESC LIMIT 1) "
+            "ORDER BY seq DESC LIMIT 1",
+            (one["id"],),
+        ).fetchone()
+        if found is not None:
+            out[name] = str(found[0])
+    return out
 
 
 def _firmware(
