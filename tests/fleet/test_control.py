@@ -28,6 +28,12 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(autouse=True)
+def _quick_hashes(monkeypatch):
+    """Hash as always, but at a cost that tests can bear."""
+    monkeypatch.setattr(accounts, "_N", 16)
+
+
 @pytest.fixture
 def control(tmp_path, clock):
     with Control(tmp_path / "control.sqlite", clock) as opened:
