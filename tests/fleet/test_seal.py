@@ -392,6 +392,37 @@ def test_a_disk_that_writes_something_else_stops_the_sealing(world, monkeypatch)
     whole(world)
 
 
+def test_a_full_disk_stops_the_sealing_until_there_is_room(world, monkeypatch):
+    world.days([A], 1)
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    with sealer(world) as work:
+        with monkeypatch.context() as patched:
+            patched.setattr(files.pq, "write_table", full)
+            for _ in range(2):
+                with pytest.raises(OSError, match="No space"):
+                    work.seal_pending()
+        whole(world)
+        work.seal_pending()
+    whole(world)
+    assert rows_left(world) == [0, 0]
+    assert world.journal.execute("SELECT DISTINCT state FROM seals").fetchall() == [
+        ("sealed",)
+    ]
+
+
+def test_a_journal_that_was_replaced_is_noticed(world, tmp_path):
+    """A damaged journal is put aside while the service runs."""
+    world.days([A], 1)
+    with sealer(world) as work:
+        put_back(world, copy_of(world, tmp_path))
+        work.seal_pending()
+        assert rows_left(world) == [0, 0]
+    whole(world)
+
+
 def test_the_lock_is_held_only_briefly_while_much_is_purged(world, monkeypatch):
     world.add(A, "1-0000000a", 0, range(T0, T0 + 3_000_000, 1000))
     rests = []
