@@ -187,9 +187,9 @@ def test_a_link_down_for_days_is_caught_up_and_live_records_do_not_wait():
     bench.run(10 * MINUTE)
     bench.hw.net.online = False
     bench.hw.net.cut()
-    days = 3 if FULL else 1
-    bench.run(days * DAY)
-    assert bench.queue.depth() > 28_700 * days
+    span = 3 * DAY if FULL else 8 * HOUR
+    bench.run(span)
+    assert bench.queue.depth() > 0.99 * span / 3000
     bench.hw.net.online = True
     bench.run(90_000)  # until it tries again, at most
     back = bench.hw.true_ms
@@ -213,7 +213,7 @@ def test_a_server_away_for_hours_behind_a_working_broker():
     bench.run(10 * MINUTE)
     bench.server.running = False
     packets = len(bench.broker.packets)
-    bench.run(DAY if FULL else 6 * HOUR)
+    bench.run(DAY if FULL else 3 * HOUR)
     assert len(bench.broker.packets) - packets < 5_000
     bench.server.running = True
     bench.run(75_000)
@@ -274,7 +274,7 @@ def misfortune(bench, rng):
         bench.loc = rng.choice(["5.10.A", "5.1.A"])
 
 
-@pytest.mark.parametrize("seed", range(500 if FULL else 4))
+@pytest.mark.parametrize("seed", range(500 if FULL else 3))
 def test_whatever_goes_wrong_nothing_is_deleted_before_the_server_has_it(seed):
     bench = Bench(seed, segment_bytes=1500)
     rng = random.Random(seed)

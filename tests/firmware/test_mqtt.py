@@ -1,6 +1,7 @@
 """The MQTT client: what it sends, what it survives, and that it never blocks."""
 
 import itertools
+import os
 import random
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tilth_chamber import mqtt
 from tilth_chamber.mqtt import OFF, UP, Client
 
+FULL = bool(os.environ.get("TILTH_FULL"))
 SETTINGS = {
     "mqtt_host": "broker",
     "mqtt_port": 8883,
@@ -291,7 +293,7 @@ class Garbage:
             conn.deliver(self.chunks.pop(0))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=20_000 if FULL else 120, deadline=None)
 @given(
     st.lists(
         st.one_of(

@@ -90,7 +90,7 @@ def test_a_hundred_brownouts_in_a_row_keep_what_was_measured():
     assert len(days_samples(bench)) > 100 * 5
 
 
-@pytest.mark.parametrize("seed", range(100 if FULL else 3))
+@pytest.mark.parametrize("seed", range(100 if FULL else 2))
 def test_power_cuts_and_dead_links_at_random_leave_nothing_unexplained(seed):
     rng = random.Random(seed)
     bench = Diary(seed=seed)
