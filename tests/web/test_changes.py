@@ -89,6 +89,13 @@ def test_the_worst_alarms_come_first(client, fleet):
     )
 
 
+def test_an_alarm_says_what_it_means_and_what_to_do(client, fleet):
+    fleet.raise_alarm("device_lost", DEVICE, "critical", "silent for 1200 s")
+    text = client.get("/alarms").text
+    assert "No message of the device for a quarter of an hour" in text
+    assert "Look at its display and its power" in text
+
+
 # Placement
 
 

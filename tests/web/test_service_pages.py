@@ -14,6 +14,7 @@ from real_fleet import BOOT, HOURS, NOW, POTS, START
 
 from conftest import HOST, PASSWORD, TestClient, send_login, settle
 from tilth.fleet import accounts
+from tilth.fleet.alarms.engine import Alarm, Change
 from tilth.fleet.releases import trust
 from tilth.web.app import build_app
 
@@ -200,6 +201,24 @@ def test_a_device_can_read_the_answer_to_its_request(client, service):
     assert "transfer-encoding" not in answer.headers
     head = sum(len(k) + len(v) + 4 for k, v in answer.headers.raw)
     assert head < 3_000
+
+
+def test_an_alarm_is_acknowledged_with_the_engine(client, service):
+    accounts.add_user(service.control, "ida", PASSWORD, "operator")
+    send_login(client, "ida", PASSWORD)
+    service.alarms.stop()  # no looks in between
+    alarm = Alarm("device_lost", DEVICE, "5", "critical", "firing", START, START)
+    service.alarms._engine.alarms[alarm.key] = alarm
+    service.alarms._store.save([Change("fired", alarm)], NOW)
+    form = {"csrf": token(client), "alarm": str(alarm.id), "note": "on my way"}
+    assert client.post("/alarms/acknowledge", data=form).status_code == 303
+    assert alarm.acked_by == "ida"
+    assert "by ida" in client.get("/alarms").text
+    form = {"csrf": token(client), "alarm": str(alarm.id), "span": "1 h"}
+    assert client.post("/alarms/snooze", data=form).status_code == 303
+    assert alarm.snoozed_until == NOW + 3_600_000
+    form = {"csrf": token(client), "alarm": "999"}
+    assert client.post("/alarms/acknowledge", data=form).status_code == 400
 
 
 def test_a_corrected_place_is_shown_at_once(client, service):

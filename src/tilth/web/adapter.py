@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tilth.core.errors import InputError
+from tilth.fleet.alarms.rules import Rule
 from tilth.fleet.channels import STATE_NAMES
 from tilth.fleet.clock import HOUR_MS
 from tilth.fleet.metrics import fleet_registry
@@ -187,6 +188,11 @@ class ServiceSource(ControlPart, DataPart):
     def snooze(self, alarm: str, until: int, by: str) -> None:
         """Keep an alarm quiet for a while."""
         self._alarms().snooze(*self._alarm_key(alarm), until, by)
+
+    def rules(self) -> Mapping[str, Rule]:
+        """Return the alarm rules in force."""
+        alarms = getattr(self.service, "alarms", None)
+        return super().rules() if alarms is None else alarms.rules
 
     def _alarms(self) -> Any:
         alarms = getattr(self.service, "alarms", None)

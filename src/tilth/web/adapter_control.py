@@ -8,6 +8,7 @@ from typing import Any
 
 from tilth.core.errors import InputError
 from tilth.fleet import placement
+from tilth.fleet.alarms.rules import Rule, read_rules
 from tilth.fleet.commands import queue_command
 from tilth.fleet.control import Control
 from tilth.fleet.wire import is_device
@@ -28,6 +29,7 @@ class ControlPart:
 
     def __init__(self, control: Control) -> None:
         self.control = control
+        self._rules: Mapping[str, Rule] | None = None
 
     # Alarms
 
@@ -39,10 +41,19 @@ class ControlPart:
             " ORDER BY resolved IS NOT NULL, coalesce(fired, opened) DESC LIMIT 1000",
             past_since,
         )
-        places = self.places()
-        return [self._alarm(row, places) for row in rows]
+        places, rules = self.places(), self.rules()
+        return [self._alarm(row, places, rules) for row in rows]
 
-    def _alarm(self, row: dict[str, Any], places: Mapping[str, str]) -> Alarm:
+    def rules(self) -> Mapping[str, Rule]:
+        """Return the alarm rules in force: the built-in ones."""
+        if self._rules is None:
+            self._rules = read_rules()
+        return self._rules
+
+    def _alarm(
+        self, row: dict[str, Any], places: Mapping[str, str], rules: Mapping[str, Rule]
+    ) -> Alarm:
+        rule = rules.get(row["rule"])
         now = self.control.clock()
         state = "open"
         if row["resolved"] is not None:
@@ -69,6 +80,8 @@ class ControlPart:
             text=row["message"],
             by=row["acked_by"] or "",
             snoozed_until=row["snoozed_until"],
+            about=rule.about if rule else "",
+            action=rule.action if rule else "",
         )
 
     def places(self) -> dict[str, str]:

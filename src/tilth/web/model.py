@@ -257,6 +257,8 @@ class Alarm:
     text: str
     by: str = ""
     snoozed_until: int | None = None
+    about: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
