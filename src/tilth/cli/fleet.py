@@ -188,6 +188,9 @@ def import_(
         metavar="FILES...", help="Exports of this fleet (ThingsBoard) or of fluxbots."
     ),
     out: Path = typer.Option(..., metavar="FILE", help="Result: .nc or .csv."),
+    quantity: str | None = typer.Option(
+        None, help="What labels that do not tell hold, such as soil_co2."
+    ),
     repair: bool = typer.Option(
         False,
         "--repair",
@@ -201,7 +204,7 @@ def import_(
 
     if out.suffix not in (".nc", ".csv"):
         raise InputError(f"{out.name}: the result is a .nc or a .csv file")
-    data = import_files(files, repair=repair)
+    data = import_files(files, quantity, repair=repair)
     half = out.with_name(f".{out.name}.half{out.suffix}")
     try:
         if out.suffix == ".nc":

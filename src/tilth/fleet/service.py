@@ -12,9 +12,9 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tilth.chambers.geometry import geometry_from_dict
 from tilth.core.errors import InputError, TilthError
@@ -38,6 +38,9 @@ from tilth.fleet.live_settings import LiveSettings
 from tilth.fleet.mqtt import MqttLink
 from tilth.fleet.rollout import DeviceNow, Rollouts
 from tilth.fleet.summary import devices_now
+
+if TYPE_CHECKING:
+    from tilth.fleet.archive.postgres import PostgresStore
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +108,7 @@ class FleetService:
         self._stopping = threading.Event()
         self._held: Mapping[str, Sequence[placement.Placement]] = {}
         self._said = -1
+        self._postgres: PostgresStore | None = None
 
     # Starting and stopping
 
@@ -151,13 +155,14 @@ class FleetService:
         self.rollouts = Rollouts(self.control, self.command, self.devices_now, clock)
 
     def _store(self, stack: ExitStack) -> Store | None:
+        """Return the archive on another machine, if the settings name one."""
         if not self.config.postgres:
             return None
         from tilth.fleet.archive.postgres import PostgresStore
 
-        store = PostgresStore(self.config.postgres)
-        stack.callback(store.close)
-        return store
+        self._postgres = PostgresStore(self.config.postgres)
+        stack.callback(self._postgres.close)
+        return self._postgres
 
     def _listen(self, stack: ExitStack) -> None:
         """Start ingest, then what feeds it, then what watches."""
@@ -281,6 +286,8 @@ class FleetService:
                 self._heard_batch(one)
             elif isinstance(one, Retimed):
                 self.live.notify(one.device, one.boot, one.first, one.last)
+                with closing(self.journal.reader()) as reader:
+                    placement.place_retimed(self.control, reader, *one)
             elif isinstance(one, Reported) and one.status.online:
                 self.dispatcher.hello(one.device)
 
@@ -318,6 +325,8 @@ class FleetService:
         for interval in placement.intervals(self.control):
             held.setdefault(interval.device, []).append(interval)
         self._held, self._said = held, said
+        if self._postgres is not None:
+            self._postgres.mirror([one for those in held.values() for one in those])
         return True
 
     # Devices and commands
