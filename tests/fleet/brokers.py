@@ -24,6 +24,9 @@ user {user}
 """
 
 
+#: The same with the limits of deploy/mosquitto.
+ROOMY = f"{STOCK}max_inflight_messages 1000\nmax_queued_messages 20000\n"
+
 _USER = pwd.getpwuid(os.getuid()).pw_name
 
 

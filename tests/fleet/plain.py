@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -18,12 +19,16 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 
 class PlainSubscriber:
-    """A subscriber as scripts have it: persistent session, QoS 1, SQLite."""
+    """A subscriber as scripts have it: persistent session, QoS 1, SQLite.
 
-    def __init__(self, path: Path, port: int, topics: str = "tilth/v1/+/d") -> None:
+    It commits every message, or what came in `every` seconds.
+    """
+
+    def __init__(self, path: Path, port: int, *, every: float = 0.0) -> None:
         self.path = path
         self.port = port
-        self.topics = topics
+        self.every = every
+        self._committed = 0.0
         self._store = sqlite3.connect(path, check_same_thread=False)
         self._store.execute("PRAGMA journal_mode=WAL")
         self._store.execute("PRAGMA synchronous=FULL")
@@ -38,7 +43,7 @@ class PlainSubscriber:
             CallbackAPIVersion.VERSION2, client_id="plain", clean_session=False
         )
         agreed = threading.Event()
-        self.client.on_connect = lambda c, *_: c.subscribe(self.topics, 1)
+        self.client.on_connect = lambda c, *_: c.subscribe("tilth/v1/+/d", 1)
         self.client.on_subscribe = lambda *_: agreed.set()
         self.client.on_message = self._keep
         self.client.connect("127.0.0.1", self.port)
@@ -50,12 +55,15 @@ class PlainSubscriber:
         self._store.execute(
             "INSERT INTO messages VALUES (?, ?)", (message.topic, message.payload)
         )
-        self._store.commit()
+        if time.monotonic() - self._committed >= self.every:
+            self._store.commit()
+            self._committed = time.monotonic()
 
     def stop(self) -> None:
         """Disconnect; the session stays with the broker."""
         self.client.disconnect()
         self.client.loop_stop()
+        self._store.commit()
 
     def close(self) -> None:
         """Close the store."""

@@ -80,6 +80,8 @@ class Zygote:
             Write the log back into the file when it is longer, bytes.
         group_ms : int
             As in `Ingest`.
+        version : int
+            As in `MqttLink`.
         whole : bool
             All of ``tilth serve`` but the pages, with real credentials.
         """
@@ -199,6 +201,7 @@ def serve(
     torn: bool = False,
     checkpoint: int = 0,
     group_ms: int = 5,
+    version: int | None = None,
 ) -> None:
     """Run a server until SIGTERM (or worse)."""
     import tilth.fleet.journal
@@ -253,7 +256,14 @@ def serve(
         ingest = Ingest(
             journal, publish, group_ms=group_ms, settled=lambda t: link.settle(t)
         )
-        link = MqttLink(ingest.put, "127.0.0.1", remote, user="tilth", password="pw")
+        link = MqttLink(
+            ingest.put,
+            "127.0.0.1",
+            remote,
+            user="tilth",
+            password="pw",
+            version=version,
+        )
         link.start()
         while not link.connected:
             time.sleep(0.002)

@@ -87,7 +87,9 @@ class FleetBroker(MessageBroker):
     ) -> None:
         self.log_ins = log_ins
         self.tls = tls
+        #: In the order in which they came; strangers have not logged in yet.
         self.connections: dict[Connection, None] = {}
+        self.strangers: dict[Connection, None] = {}
         self.clients: dict[str, Connection] = {}
         super().__init__(config, take, limits)
 
@@ -142,7 +144,7 @@ class FleetBroker(MessageBroker):
             # One client's end is never the broker's.
             logger.exception("a connection ended with an error")
         finally:
-            self.connections.pop(connection, None)
+            self._forget(connection)
             if self.clients.get(connection.client_id) is connection:
                 del self.clients[connection.client_id]
             connection.writer.abort()
@@ -150,22 +152,23 @@ class FleetBroker(MessageBroker):
 
     def _make_room(self, connection: Connection) -> None:
         """Enter a connection; where there are too many, close a stranger's."""
-        strangers = [c for c in self.connections if c.who is None]
         full = len(self.connections) >= self.limits.connections
-        self.connections[connection] = None
-        if not full and len(strangers) < self.limits.strangers:
-            return
-        # The oldest stranger goes, so that who floods cannot keep a device out; when
-        # all are known, the newcomer does.
-        victim = strangers[0] if strangers else connection
-        self._drop(victim, "too many connections")
+        self.connections[connection] = self.strangers[connection] = None
+        if full or len(self.strangers) > self.limits.strangers:
+            # The oldest stranger goes, so that who floods cannot keep a device out;
+            # when all others are known, that is the newcomer.
+            self._drop(next(iter(self.strangers)), "too many connections")
 
     def _drop(self, connection: Connection, why: str) -> None:
         name = connection.who.name if connection.who else "a stranger"
         logger.info("closing the connection of %s: %s", name, why)
-        # Out of the table at once: nobody is counted or closed twice.
-        self.connections.pop(connection, None)
+        # Out of the tables at once: nobody is counted or closed twice.
+        self._forget(connection)
         connection.writer.abort()
+
+    def _forget(self, connection: Connection) -> None:
+        self.connections.pop(connection, None)
+        self.strangers.pop(connection, None)
 
     def kick(self, user: str, why: str = "log-in changed") -> int:
         """Close every connection of a user; return how many there were."""
@@ -229,6 +232,7 @@ class FleetBroker(MessageBroker):
             BufferReader(raw), writer, remote_address, remote_port
         )
         connection.who, connection.stamp = who, stamp
+        self.strangers.pop(connection, None)
         connection.deadline = None
         reader.limit = self.limits.packet_bytes
         asked = session.keep_alive or self.limits.keepalive_s
