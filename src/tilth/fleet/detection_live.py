@@ -200,7 +200,8 @@ class LiveDetection:
         changed |= (cycles["state"] != verdict["state"]).to_numpy()
         if not changed.any():
             return
-        rows = cycles.loc[changed, list(KEY)].join(verdict[changed]).to_dict("records")
+        keys = cycles.loc[changed, [*KEY, "t"]]
+        rows = keys.join(verdict[changed]).to_dict("records")
         flags = [
             ((r["device"], r["boot"], r["cycle_seq"]), _FLAGS.get(r["state"], 0))
             for r in rows

@@ -7,7 +7,7 @@ is never the only copy of anything.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from tilth.chambers.flags import CLOSURE_FLAGS
 from tilth.core.flags import FlagTable
+from tilth.fleet.clock import HOUR_MS
 from tilth.fleet.database import Database, read_only
 from tilth.fleet.detection_names import SIGNS, VERDICTS
 
@@ -82,6 +83,8 @@ COLUMNS: dict[str, str] = {
     "computed": "INTEGER NOT NULL",
 }
 
+_T = list(COLUMNS).index("t")
+
 #: A cycle is known by its device, the boot id it sent and the number of its record.
 KEY = ("device", "boot", "cycle_seq")
 Key = tuple[str, str, int]
@@ -138,16 +141,30 @@ class FluxStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._database = Database(path, MIGRATIONS, "the fleet's file of fluxes")
         self.path = self._database.path
+        self._watchers: list[Callable[[int, int], object]] = []
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._database.close()
+
+    def watch(self, changed: Callable[[int, int], object]) -> None:
+        """Have a function called with the span of time (utc ms) in which rows changed.
+
+        It is called by whoever writes, so it should only take note.
+        """
+        self._watchers.append(changed)
+
+    def _tell(self, times: Iterable[int | None]) -> None:
+        known = [t for t in times if t is not None]
+        for changed in self._watchers if known else ():
+            changed(min(known), max(known))
 
     def put(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Write rows, each in place of what was there under its key."""
         values = [tuple(row[name] for name in COLUMNS) for row in rows]
         with self._database.transaction() as connection:
             connection.executemany(_PUT, values)
+        self._tell(value[_T] for value in values)
         return len(values)
 
     def amend(self, changes: Iterable[tuple[Key, Mapping[str, Any]]]) -> int:
@@ -162,6 +179,8 @@ class FluxStore:
                     (*change.values(), *key),
                 )
                 count += found.rowcount
+        if count:
+            self._tell((0, 1 << 62))
         return count
 
     def keep_settings(self, identifier: str, body: str) -> None:
@@ -214,6 +233,28 @@ class FluxStore:
                 table[name] = table[name].astype(float)
         return table
 
+    def hourly(
+        self, t_from: int, t_to: int, unusable: int, doubts: int, night: bool
+    ) -> list[tuple[str, int, float, int]]:
+        """Return the mean flux of each location and hour: code, hour, flux, cycles.
+
+        Parameters
+        ----------
+        t_from, t_to : int
+            utc ms.
+        unusable, doubts : int
+            Bits of ``live_flag`` and ``closure_flag`` that keep a cycle out.
+        night : bool
+            Only cycles in the dark.
+        """
+        with closing(read_only(self.path)) as connection:
+            return connection.execute(
+                f"SELECT loc, t / {HOUR_MS}, avg(flux), count(*) FROM fluxes "
+                "WHERE t >= ? AND t < ? AND flux IS NOT NULL AND live_flag & ? = 0 "
+                "AND closure_flag & ? = 0 AND (night = 1 OR NOT ?) GROUP BY 1, 2",
+                (t_from, t_to, unusable, doubts, night),
+            ).fetchall()
+
     def times(self) -> dict[Key, int | None]:
         """Return every cycle that has a row, with the time its record had then."""
         with closing(read_only(self.path)) as connection:
@@ -252,6 +293,7 @@ class FluxStore:
         flags : iterable of (key, int)
             Bits of `DETECTED` that hold for a cycle.
         """
+        verdicts, flags = list(verdicts), list(flags)
         names = (*VERDICTS, "state")
         of_row = " AND ".join(f"{name} = ?" for name in KEY)
         with self._database.transaction() as connection:
@@ -265,6 +307,7 @@ class FluxStore:
                 f"WHERE {of_row}",
                 [(bits, *key) for key, bits in flags],
             )
+        self._tell(row.get("t") for row in verdicts)
 
     def signs(self, t_from: int, t_to: int) -> pd.DataFrame:
         """Return signs and verdicts of the cycles of a span of time (utc ms)."""
