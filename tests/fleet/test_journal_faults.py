@@ -19,6 +19,7 @@ from tilth.fleet.journal import Journal
 from tilth.fleet.journal_files import JournalError, StorageError
 from tilth.fleet.journal_messages import Notice
 from tilth.fleet.journal_wal import inspect_wal, repair_wal, wal_checksum
+from tilth.fleet.ledger import recount
 from tilth.fleet.protocol import Ack
 
 FULL = bool(os.environ.get("TILTH_FULL"))
@@ -327,6 +328,56 @@ def test_a_journal_with_ruined_pages_is_put_aside_and_salvaged(large, tmp_path, 
         assert journal._connection.execute("PRAGMA integrity_check").fetchall() == [
             ("ok",)
         ]
+
+
+@pytest.mark.parametrize("table", ["devices", "boots", "ranges", "spans", "rollups"])
+def test_a_table_that_is_gone_altogether_takes_no_other_with_it(large, tmp_path, table):
+    path = tmp_path / "journal.sqlite"
+    shutil.copyfile(large, path)
+    connection = sqlite3.connect(path)
+    roots = [
+        root
+        for (root,) in connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE tbl_name = ?", (table,)
+        )
+    ]
+    connection.close()
+    content = bytearray(path.read_bytes())
+    for page in roots:  # its indexes too
+        content[(page - 1) * 8192 : (page - 1) * 8192 + 300] = b"\xff" * 300
+    path.write_bytes(content)
+    Path(f"{path}-wal").write_bytes(b"x")
+    with open_journal(path) as journal:
+        assert notices(journal) == ["journal_damaged"]
+        assert stored(journal) == list(range(8_000))
+        # A boot that is new to it is not taken for one it has forgotten.
+        again = journal.commit([message(0, 200), message(0, 200, boot="7-00000007")])
+        assert [ack.seq for ack in again][1] == 199
+        assert one(journal, "SELECT count(*) FROM samples") in (8_200, 8_400)
+        assert recount(journal.reader(), {}) == []
+
+
+def test_the_names_of_devices_are_read_from_their_index(large, tmp_path):
+    path = tmp_path / "journal.sqlite"
+    shutil.copyfile(large, path)
+    connection = sqlite3.connect(path)
+    roots = [
+        root
+        for (root,) in connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE type = 'table' "
+            "AND name IN ('devices', 'boots')"
+        )
+    ]
+    connection.close()
+    content = bytearray(path.read_bytes())
+    for page in roots:
+        content[(page - 1) * 8192 : (page - 1) * 8192 + 300] = b"\xff" * 300
+    path.write_bytes(content)
+    Path(f"{path}-wal").write_bytes(b"x")
+    with open_journal(path) as journal:
+        assert one(journal, "SELECT name FROM devices") == DEVICE
+        assert one(journal, "SELECT boot FROM boots") == BOOT
+        assert journal.commit([message(8_000)]) == [Ack(DEVICE, BOOT, 8_004)]
 
 
 def test_a_file_that_was_overwritten_is_put_aside_and_the_fleet_goes_on(tmp_path):

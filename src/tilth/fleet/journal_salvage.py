@@ -16,6 +16,8 @@ _TABLES = (
     "syncs", "status", "quarantine", "conflicts", "notices", "seals", "purging",
 )  # fmt: skip
 _RECORDS = ("samples", "events")
+#: What the index of a table still tells where the table itself is ruined.
+_KEYS = {"devices": "id, name", "boots": "id, device, boot"}
 #: Numbers read at once.
 _WINDOW = 4096
 
@@ -63,11 +65,14 @@ def salvage(connection: sqlite3.Connection, aside: Path) -> dict[str, int]:
         connection.execute("BEGIN IMMEDIATE")
         for table in _TABLES:
             counts[table] = _copy(connection, table, _rows(old, table))
+        for table, columns in _KEYS.items():
+            counts[table] += _copy(connection, table, _keys(old, table, columns))
         ranges = _ranges(old)
         places = ranges or _places(connection)
         for table in _RECORDS:
             counts[table] = _copy(connection, table, _records(old, table, places))
         _write_ranges(connection, ranges or _ranges_of_rows(connection))
+        _adopt_orphans(connection)
         counts["lost"] = _mark_lost(connection)
         connection.execute("COMMIT")
     except BaseException:
@@ -93,12 +98,47 @@ def _ranges(old: sqlite3.Connection) -> dict[int, RangeSet]:
 
 def _places(connection: sqlite3.Connection) -> dict[int, RangeSet]:
     """Return where records of each boot may lie, for want of its ranges."""
-    return {
-        boot: RangeSet([(0, last)])
-        for boot, last in connection.execute(
-            "SELECT id, seq_last FROM boots WHERE seq_last >= 0"
+    places: dict[int, RangeSet] = {}
+    for boot, first, last in connection.execute(
+        "SELECT id, 0, seq_last FROM boots WHERE seq_last >= 0 "
+        "UNION ALL SELECT boot, min(seq_first), max(seq_last) FROM spans GROUP BY boot"
+    ):
+        places.setdefault(boot, RangeSet()).add(first, last)
+    return places
+
+
+def _adopt_orphans(connection: sqlite3.Connection) -> None:
+    """Give names to boots and devices whose own rows are gone.
+
+    Else a new boot could get the key of a lost one, and its records would be taken
+    for repetitions.
+    """
+    run = connection.execute
+    named = " UNION ".join(
+        f"SELECT boot FROM {table}"
+        for table in ("ranges", "tombstones", "spans", "syncs", "conflicts")
+    )
+    of_boots = " UNION ".join(
+        f"SELECT device FROM {table}" for table in ("boots", "rollups", "counters")
+    )
+    lost = run(f"{named} EXCEPT SELECT id FROM boots").fetchall()
+    if lost:
+        device = (
+            1
+            + run(
+                f"SELECT max(device) FROM ({of_boots} UNION SELECT id FROM devices)"
+            ).fetchone()[0]
         )
-    }
+        connection.executemany(
+            "INSERT INTO boots(id, device, boot, first_recv, last_recv) "
+            "VALUES(?1, ?2, 'lost-' || ?1, 0, 0)",
+            [(boot, device) for (boot,) in lost],
+        )
+    run(
+        "INSERT INTO devices(id, name, first_recv, last_recv) "
+        f"SELECT device, 'lost-' || device, 0, 0 FROM ({of_boots}) "
+        "WHERE device NOT IN (SELECT id FROM devices)"
+    )
 
 
 def _ranges_of_rows(connection: sqlite3.Connection) -> dict[int, RangeSet]:
@@ -149,6 +189,18 @@ def _rows(old: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row]:
             return
         except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
             continue
+
+
+def _keys(old: sqlite3.Connection, table: str, columns: str) -> Iterator[sqlite3.Row]:
+    """Yield the keys of a table as its index tells them."""
+    order = columns.partition(", ")[2]
+    with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+        cursor = old.cursor()
+        cursor.row_factory = sqlite3.Row
+        yield from cursor.execute(
+            f"SELECT {columns}, 0 AS first_recv, 0 AS last_recv FROM {table} "
+            f"ORDER BY {order}"
+        )
 
 
 def _records(
