@@ -119,12 +119,13 @@ def test_a_flux_is_rounded_to_its_error(client, fleet):
 def test_an_effect_without_an_interval_claims_nothing(client, fleet):
     fleet.effects = lambda *span: [
         Effect("5.1", "5.0", 1.3, None, None, 3, 2, "no interval: 3 common hours"),
-        Effect("5.2", "5.0", 0.7, 0.5, 0.9, 90, 2),
+        Effect("5.2", "5.0", 0.7, 0.5, 0.9, 90, 2, "", 0.31, 1.62),
     ]
     text = client.get("/variants").text
     assert text.count('class="interval') == 1
     assert 'class="interval certain"' in text
     assert "no interval: 3 common hours" in text
+    assert "0.31 … 1.62" in text  # what may be said of the treatment, not of the pots
 
 
 def test_the_theme_is_taken_from_the_cookie_and_from_nothing_else(client):

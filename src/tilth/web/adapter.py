@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +54,6 @@ class ServiceSource(ControlPart, DataPart):
         self._feed = Feed(service)
         self.registry = fleet_registry(service)
         self._started = service.clock()
-        threading.Thread(target=_warm_up, name="web-warm-up", daemon=True).start()
 
     def clock(self) -> int:
         """Return the time now."""
@@ -230,11 +227,6 @@ class ServiceSource(ControlPart, DataPart):
         folder = (self.control.folder / FOLDER).resolve()
         path = (folder / row["file"]).resolve()
         return path if path.parent == folder else None
-
-
-def _warm_up() -> None:
-    """Load what the comparison of variants needs, so that no reader waits for it."""
-    import_module("tilth.chambers.effects")
 
 
 def _by_device(alarms: Sequence[Alarm]) -> dict[str, tuple[str, int]]:

@@ -15,8 +15,8 @@ from tilth.chambers.flags import CLOSURE_FLAGS, FLUX_FLAGS
 from tilth.core.flags import FlagTable
 from tilth.fleet.channels import CHANNELS
 from tilth.fleet.clock import DAY_MS, HOUR_MS, day_name
+from tilth.fleet.effects_live import LiveEffects
 from tilth.fleet.ledger import Proof, device_days, prove
-from tilth.fleet.live import UNUSABLE
 from tilth.fleet.live_store import LIVE_FLAGS
 from tilth.web.adapter_closure import closure_readings
 from tilth.web.decimate import columns_of
@@ -73,6 +73,10 @@ class DataPart:
     def __init__(self, service: Any) -> None:
         self._service = service
         self._shared = Shared()
+        self._contrasts = LiveEffects(
+            service.live.store,
+            self.controls,  # type: ignore[attr-defined]
+        )
 
     # One device
 
@@ -213,31 +217,10 @@ class DataPart:
         )
 
     def _variants(self, start: int, end: int, night: bool) -> Sequence[VariantSeries]:
-        table = self._usable(start, end, night)
-        table = table.assign(
-            hour=table["t"].astype(np.int64) // HOUR_MS * HOUR_MS,
-            variance=table["se"] ** 2,
-        )
+        hours = self._contrasts.hourly(start, end, night=night)
         return [
-            variant_series(str(name), rows) for name, rows in table.groupby("variant")
+            variant_series(str(name), rows) for name, rows in hours.groupby("variant")
         ]
-
-    def _usable(self, start: int, end: int, night: bool) -> pd.DataFrame:
-        """Return fluxes that averages are made of, of pots with a place."""
-        where = "t >= ? AND t < ? AND live_flag & ? = 0 AND flux IS NOT NULL"
-        table = self._service.live.store.table(
-            f"{where} AND night = 1" if night else where,
-            (start, end, UNUSABLE),
-            ("t", "loc", "flux", "se"),
-        )
-        # Once for each place: a pot has thousands of closures.
-        variants = {
-            loc: loc.rpartition(".")[0]
-            for loc in table["loc"].unique()
-            if loc.count(".") == 2
-        }
-        table = table[table["loc"].isin(list(variants))]
-        return table.assign(variant=table["loc"].map(variants))
 
     def effects(self, start: int, end: int, night: bool = True) -> Sequence[Effect]:
         """Return every variant against its control."""
@@ -247,32 +230,21 @@ class DataPart:
         )
 
     def _effects(self, start: int, end: int, night: bool) -> Sequence[Effect]:
-        from tilth.chambers.effects import paired_effects
-
-        table = self._usable(start, end, night)
-        if table.empty:
-            return []
-        frame = pd.DataFrame(
-            {
-                "time": pd.to_datetime(table["t"].astype(np.int64), unit="ms"),
-                "variant": table["variant"],
-                "pot": table["loc"],
-                "flux": table["flux"],
-            }
-        )
-        controls = self.controls() or None  # type: ignore[attr-defined]
+        table = self._contrasts.effects(start, end, night=night).table
         return [
             Effect(
-                str(variant),
-                row["control"],
-                _or_none(row["ratio"]),
-                _or_none(row["lower"]),
-                _or_none(row["upper"]),
-                int(row["n_pairs"]),
-                int(row["pots"]),
-                row["note"] or "",
+                variant=str(variant),
+                control=row["control"],
+                ratio=_or_none(row["ratio"]),
+                lower=_or_none(row["lower"]),
+                upper=_or_none(row["upper"]),
+                pairs=int(row["n_pairs"]),
+                pots=int(row["pots"]),
+                note=row["note"] or "",
+                pots_lower=_or_none(row["pots_lower"]),
+                pots_upper=_or_none(row["pots_upper"]),
             )
-            for variant, row in paired_effects(frame, controls).iterrows()
+            for variant, row in table.iterrows()
         ]
 
     # Completeness
@@ -382,32 +354,29 @@ def _words(table: FlagTable, value: int) -> list[str]:
 
 
 def variant_series(variant: str, rows: pd.DataFrame) -> VariantSeries:
-    """Return hourly fluxes of one variant: pots first, then their mean.
+    """Return hourly fluxes of one variant: the mean over its pots.
 
-    The pot is what is replicated: the standard error is that between pots, and only
-    with a single pot that of its closures.
+    The pot is what is replicated: the standard error is that between pots, and there
+    is none with a single one.
+
+    Parameters
+    ----------
+    variant : str
+        Such as "5.10".
+    rows : pandas.DataFrame
+        Hourly means of its pots, of `tilth.fleet.effects_live.LiveEffects.hourly`.
     """
-    pots = rows.groupby(["hour", "loc"]).agg(
-        flux=("flux", "mean"), variance=("variance", "sum"), count=("flux", "size")
-    )
-    pots["se"] = np.sqrt(pots["variance"]) / pots["count"]
-    hours = pots.groupby("hour").agg(
-        flux=("flux", "mean"), n=("flux", "size"), between=("flux", "sem"),
-        within=("se", "mean"),
-    )  # fmt: skip
-    se = np.where(hours["n"] > 1, hours["between"], hours["within"])
-    means = rows.groupby("loc")["flux"].mean()
+    hours = rows.groupby("hour")["flux"].agg(["mean", "sem"])
+    means = rows.groupby("pot")["flux"].mean()
     return VariantSeries(
         variant=variant,
         pots=len(means),
-        cycles=len(rows),
+        cycles=int(rows["n"].sum()),
         mean=float(means.mean()),
-        se=_or_none(means.to_numpy().std(ddof=1) / np.sqrt(len(means)))
-        if len(means) > 1
-        else None,
-        t=hours.index.to_numpy(np.int64),
-        flux=hours["flux"].to_numpy(),
-        flux_se=se,
+        se=_or_none(means.sem()),
+        t=hours.index.to_numpy("datetime64[ms]").astype(np.int64),
+        flux=hours["mean"].to_numpy(float),
+        flux_se=hours["sem"].to_numpy(float),
     )
 
 
@@ -469,4 +438,4 @@ def _proof_texts(proofs: Sequence[Proof]) -> dict[str, str]:
 
 
 def _or_none(value: Any) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(value)
+    return None if value is None or not np.isfinite(float(value)) else float(value)

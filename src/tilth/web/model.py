@@ -230,7 +230,12 @@ class VariantSeries:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a variant does against its control: a ratio of fluxes with its interval."""
+    """What a variant does against its control: a ratio of fluxes with its intervals.
+
+    ``lower`` to ``upper`` is how steady the ratio of these pots is from day to day;
+    ``pots_lower`` to ``pots_upper`` what may be said of the treatment, one value per
+    pot.
+    """
 
     variant: str
     control: str
@@ -240,6 +245,8 @@ class Effect:
     pairs: int
     pots: int
     note: str = ""
+    pots_lower: float | None = None
+    pots_upper: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
