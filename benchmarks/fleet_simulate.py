@@ -38,7 +38,7 @@ _LOOP = """
 import json
 from tilth.fleet.simulate import Endpoint, run_fleet
 endpoint = Endpoint()
-run = run_fleet(10, 0.5, "default", broker=endpoint, seed=1)
+run = run_fleet(10, 0.15, "default", broker=endpoint, seed=1)
 lost = sum(
     seq not in endpoint.stored[device.twin.name, boot].samples
     and seq not in endpoint.stored[device.twin.name, boot].events
@@ -63,7 +63,7 @@ with tempfile.TemporaryDirectory() as folder:
             enrolment = service.credentials.enrol(name)
             return {"mqtt_password": enrolment.password}
         run = run_fleet(
-            10, 0.25, broker=("127.0.0.1", service.mqtt_port), credentials=secrets,
+            10, 0.06, broker=("127.0.0.1", service.mqtt_port), credentials=secrets,
             seed=1, on_start=box.append,
         )
         with service.journal.reader() as reader:

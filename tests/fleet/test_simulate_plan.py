@@ -78,6 +78,7 @@ def test_a_plan_in_a_file_is_the_plan_in_a_mapping(tmp_path):
         ({"fault": {}}, "fault plan has no fault; it has seed, base, faults, episodes"),
         ({"faults": {"stuck": {}}}, "no fault 'stuck'; there are stuck_closed"),
         ({"faults": ["stuck_open"]}, "mapping of kinds"),
+        ({"faults": {"ota_truncated": {}}}, "cannot be simulated"),
         ({"faults": {"stuck_open": 3}}, "needs settings such as"),
         ({"faults": {"stuck_open": {"rat": 1}}}, "has no rat; it has rate, hours"),
         ({"faults": {"stuck_open": {"rate": "much"}}}, "must be a number, got 'much'"),

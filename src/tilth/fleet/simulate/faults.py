@@ -36,7 +36,8 @@ class FaultKind:
     scope : str
         "device" or "fleet" (all devices at once).
     modes : tuple of str
-        Where it can be applied, of `MODES`.
+        Where it can be applied, of `MODES`; a kind without any is listed, but a plan
+        that asks for it is refused.
     group : str
         Kinds of one group exclude each other on a device; "" excludes nothing.
     shortest, longest : float
@@ -160,7 +161,8 @@ _KINDS = (
         unit="bits", modes=_LOOP,
     ),
     FaultKind(
-        "ota_truncated", "an update arrives cut short", 0.0, 1, modes=_LOOP,
+        "ota_truncated", "an update arrives cut short: the loader's own tests do it",
+        0.0, 1, modes=(),
     ),
     FaultKind(
         "person_breathing", "somebody works near the chambers", 0.3, 0.5, size=200,

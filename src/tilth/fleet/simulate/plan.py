@@ -336,7 +336,10 @@ def _excluded(episode: Episode, kept: list[Episode]) -> bool:
 def _kind(name: Any) -> FaultKind:
     if name not in FAULT_KINDS:
         raise InputError(f"no fault {name!r}; there are {', '.join(FAULT_KINDS)}")
-    return FAULT_KINDS[name]
+    kind = FAULT_KINDS[name]
+    if not kind.modes:
+        raise InputError(f"{kind.name} cannot be simulated ({kind.what})")
+    return kind
 
 
 def _fault(kind: FaultKind, wanted: Any) -> Fault:
