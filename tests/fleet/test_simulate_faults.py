@@ -229,7 +229,7 @@ def test_a_wrong_code_is_shown_while_it_lasts():
     changes = events[events["kind"] == EVENT_KINDS.index("loc")]
     assert changes["a"].tolist() == [1, 0]
     block = night.bad[0]
-    assert block.shown == ("5.1.A", "5.1.B")
+    assert block.shown == ("5.0.A", "5.0.B")
 
 
 def test_a_weak_supply_restarts_the_device_again_and_again():

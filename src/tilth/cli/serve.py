@@ -43,9 +43,13 @@ def serve(
         config = replace(config, mqtt_port=mqtt_port)
     if broker is not None:
         config = replace(config, broker=broker)
+    token = None
+    if config.read_token_file:
+        token = Path(config.read_token_file).read_text("utf-8").strip()
     pages = WebSettings(
         hosts=(*LOCAL_HOSTS, *config.web_names),
         read_needs_login=config.read_needs_login,
+        read_token=token,
         https=config.public_url.startswith("https:"),
         title=config.title,
     )

@@ -49,6 +49,8 @@ class FleetConfig:
         also where devices fetch firmware.
     read_needs_login : bool
         Whether reading needs a log-in too. Changing anything always does.
+    read_token_file : str
+        File with a token that lets programs (Grafana, Prometheus) read without one.
     geometry : mapping
         As in a geometry file of `tilth.chambers.read_geometry`.
     keep_days : int
@@ -74,6 +76,7 @@ class FleetConfig:
     title: str = "Chamber fleet"
     public_url: str = ""
     read_needs_login: bool = False
+    read_token_file: str = ""
     geometry: Mapping[str, Any] = field(default_factory=lambda: dict(ARTICLE_GEOMETRY))
     keep_days: int = 2
     postgres: str = ""

@@ -23,10 +23,8 @@ class Garden:
     Attributes
     ----------
     treatments : mapping of str to float
-        Variant to its soil flux over that of the control. The default codes hold
-        "1" and "10", which are two variants and not one.
-    control : str
-        The variant without treatment.
+        Variant to its soil flux over that of the control, which is "0" in a fleet. The
+        default codes hold "1" and "10", which are two variants and not one.
     replicas : tuple of str
         Pots of one variant on one table.
     first_table : int
@@ -34,9 +32,8 @@ class Garden:
     """
 
     treatments: Mapping[str, float] = field(
-        default_factory=lambda: {"1": 1.0, "4": 1.35, "7": 1.0, "10": 0.75}
+        default_factory=lambda: {"0": 1.0, "1": 1.0, "4": 1.35, "10": 0.75}
     )
-    control: str = "1"
     replicas: tuple[str, ...] = ("A", "B", "C", "D")
     first_table: int = 5
 

@@ -27,9 +27,7 @@ from tilth.studies.result import Metric, Table
 FLUXBOT = 0.73
 
 #: One control and one treatment, all pots of a table.
-GARDEN = Garden(
-    treatments={"0": 1.0, "4": 1.35}, control="0", replicas=("A", "B", "C", "D", "E")
-)
+GARDEN = Garden(treatments={"0": 1.0, "4": 1.35}, replicas=tuple("ABCDE"))
 
 #: Records that reach the store within this long are what a live-only fleet keeps, ms.
 LIVE_MS = 300_000
