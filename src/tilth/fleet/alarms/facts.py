@@ -286,6 +286,11 @@ class FleetFacts:
                 (now - 600_000,),
             )
         }
+        damage = journal.execute(
+            "SELECT count(*), coalesce(max(what), '') FROM notices "
+            "WHERE what IN ('journal_damaged', 'journal_log_damaged') AND recv >= ?",
+            (day,),
+        ).fetchone()
         quarantined: Counter[str] = Counter()
         for reason, count in journal.execute(
             "SELECT reason, count(*) FROM quarantine WHERE last_recv >= ? GROUP BY 1",
@@ -293,6 +298,7 @@ class FleetFacts:
         ):
             quarantined[reason] += count
         return {
+            "journal_damage_day": {"service": Reading(float(damage[0]), damage[1])},
             "reboots_day": {n: Reading(float(reboots[n])) for n in devices},
             "bad_reboots_day": _counted(causes, devices),
             "records_lost_day": _counted(lost, devices),
