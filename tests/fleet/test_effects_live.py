@@ -19,7 +19,7 @@ from tilth.fleet.live_store import LIVE_FLAGS, FluxStore
 START = 1_752_969_600_000
 
 
-def rows(days, pots, *, seed=0, effect=1.5, per_hour=6, hours=range(0, 5), **more):
+def rows(days, pots, *, seed=0, effect=1.5, per_hour=2, hours=range(0, 5), **more):
     """Night cycles of pots; ``x.0`` is the control, ``x.7`` flows `effect` times."""
     rng = np.random.default_rng(seed)
     out = []
@@ -75,7 +75,7 @@ def test_a_treatment_is_found_with_its_size_and_its_interval(store):
 
 
 def test_it_is_what_the_room_of_chambers_computes(store):
-    data = rows(8, POTS, seed=3)
+    data = rows(8, POTS, seed=3, per_hour=6)
     store.put(data)
     live = LiveEffects(store).effects(*span(8)).table
     frame = pd.DataFrame(data).assign(
