@@ -76,7 +76,7 @@ def test_noise_gives_the_slope_the_published_standard_error(sigma, error):
     for _ in range(400):
         state[0]["beat"] = float(state["t"][0])
         state[0]["co2"] = state[0]["seen"] = 450.0
-        draws, used, read = rng.standard_normal((2, n + 1)).astype(np.float32), 0, []
+        draws, used, read = rng.standard_normal((n + 1, 2)).astype(np.float32), 0, []
         for k in range(n):
             until = int(state["t"][0]) if k == 0 else int(state["t"][0]) + 3000
             used = catch_up(state, device, now, 0, until, draws, used)

@@ -174,9 +174,9 @@ LINK_AND_DEVICE = [
 
 @pytest.fixture(scope="module")
 def troubled():
-    """One device for each fault, a quarter of an hour of it."""
+    """One device for each fault, nine minutes of it."""
     episodes = [
-        {"device": n, "kind": kind.name, "from": START + 5 * MINUTE_MS, "hours": 0.25}
+        {"device": n, "kind": kind.name, "from": START + 5 * MINUTE_MS, "hours": 0.15}
         for n, kind in enumerate(LINK_AND_DEVICE)
     ]
     world = draw_world(
@@ -184,7 +184,7 @@ def troubled():
     )
     endpoint = Endpoint()
     with FleetRunner(world, endpoint) as runner:
-        runner.run_until(world.start + 25 * MINUTE_MS)
+        runner.run_until(world.start + 16 * MINUTE_MS)
         assert runner.drain()
         runner.settle()
     return endpoint, runner

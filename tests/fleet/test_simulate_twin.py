@@ -13,7 +13,7 @@ from tilth.fleet.simulate.endpoint import Endpoint
 from tilth.fleet.simulate.firmware import firmware_module, firmware_path, load_firmware
 from tilth.fleet.simulate.flash import MemoryFlash
 from tilth.fleet.simulate.layouts import FULL
-from tilth.fleet.simulate.network import Packets, Waiting
+from tilth.fleet.simulate.packets import Packets, Waiting
 from tilth.fleet.simulate.plan import HOUR_MS, MINUTE_MS, utc_ms
 from tilth.fleet.simulate.twin import ChamberTwin, Reset
 from tilth.fleet.simulate.world import draw_world

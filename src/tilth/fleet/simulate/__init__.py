@@ -20,7 +20,7 @@ _CONTENTS = {
     "draw_world": "world",
     "run_fleet": "runner",
     "FleetRunner": "runner",
-    "FleetRun": "runner",
+    "FleetRun": "ledgers",
     "Endpoint": "endpoint",
     "FaultPlan": "plan",
     "Episode": "plan",

@@ -10,10 +10,9 @@ from __future__ import annotations
 from math import exp
 
 import numpy as np
-from numba import njit
 
 from tilth.fleet.simulate.layouts import FULL, PULSES
-from tilth.fleet.simulate.physics import PORES, balance, follow, relax
+from tilth.fleet.simulate.physics import PORES, balance, compiled, follow, relax
 
 #: Time constant of the humidity sensor (data sheet of the SCD30), s.
 _HUMIDITY_RESPONSE = 8.0
@@ -27,7 +26,7 @@ _STEPS = 1.2
 _SATURATED = 54_612.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def exchange(s, d, m):
     """Return how fast the air in the chamber is exchanged, s-1."""
     if s.lid == 1:
@@ -40,7 +39,7 @@ def exchange(s, d, m):
     return m.leak + rate / m.slower
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def advance(s, d, m, t):
     """Let the air and the lag of the sensors go on until `t`, UTC ms."""
     if t <= s.t:
@@ -59,7 +58,7 @@ def advance(s, d, m, t):
     s.t = t
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def new_minute(s, m):
     """Take over what a new minute brings besides the weather."""
     s.pores = relax(s.pores, s.co2, PORES, 60.0)
@@ -68,7 +67,7 @@ def new_minute(s, m):
         s.lid = s.wanted
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def move(s, m, closed):
     """Tell the lid to close (1) or open (0); it does unless it cannot."""
     s.wanted = closed
@@ -78,7 +77,7 @@ def move(s, m, closed):
         s.lid = 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def beat(s, d, m, white, shock):
     """Let the CO2 sensor take a new value."""
     s.ar = d.ar * s.ar + d.ar_noise * (1.0 - d.ar * d.ar) ** 0.5 * shock
@@ -95,7 +94,7 @@ def beat(s, d, m, white, shock):
     s.beat += d.beat
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def catch_up(state, device, minutes, begin, until, beats, n_beat):
     """Let the chamber go on until a moment, through minutes and the sensor's beats.
 
@@ -108,7 +107,7 @@ def catch_up(state, device, minutes, begin, until, beats, n_beat):
     begin, until : int
         UTC ms.
     beats : numpy.ndarray
-        Normal draws, (2, beat).
+        Normal draws, (beat, 2).
     n_beat : int
         How many of them are used.
 
@@ -131,13 +130,13 @@ def catch_up(state, device, minutes, begin, until, beats, n_beat):
         if t == change:
             new_minute(s, minutes[at + 1])
         elif t == beat_at:
-            beat(s, d, m, beats[0, n_beat], beats[1, n_beat])
+            beat(s, d, m, beats[n_beat, 0], beats[n_beat, 1])
             n_beat += 1
         if t >= until and np.int64(s.beat) > until:
             return n_beat
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sense_gas(s, d, m, z, w):
     """Return CO2 (ppm), temperature (degC) and humidity (%) as the CO2 sensor does.
 
@@ -149,7 +148,7 @@ def sense_gas(s, d, m, z, w):
     return max(s.reading, 0.001), own + 0.02 * z, min(max(damp, 0.0), 100.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sense_air(s, d, m, z, w):
     """Return temperature (degC) and pressure (Pa) as the barometer does."""
     warm = m.temperature + s.warm
@@ -159,7 +158,7 @@ def sense_air(s, d, m, z, w):
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sense_light(s, d, m, z):
     """Return light as its sensor does, lux in whole steps."""
     light = m.light * d.light_gain * (1.0 + 0.01 * z)
@@ -168,7 +167,7 @@ def sense_light(s, d, m, z):
     return min(np.floor(max(light, 0.0) * _STEPS) / _STEPS, _SATURATED)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def supply_mv(d, m, z, moving, blowing):
     """Return the supply, mV: the servo and the fan pull it down, a weak one sags."""
     mv = d.supply + 5.0 * z
@@ -181,7 +180,7 @@ def supply_mv(d, m, z, moving, blowing):
     return np.int64(mv)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sense(state, device, minutes, at, noise, n, out):
     """Read all sensors of a chamber.
 
@@ -194,7 +193,7 @@ def sense(state, device, minutes, at, noise, n, out):
     at : int
         The minute that holds.
     noise : numpy.ndarray
-        Normal draws, (6, sample).
+        Normal draws, (sample, 6).
     n : int
         Number of the sample.
     out : numpy.ndarray
@@ -202,18 +201,18 @@ def sense(state, device, minutes, at, noise, n, out):
         temperature (degC), pressure (Pa), light (lux).
     """
     s, d, m = state[0], device[0], minutes[at]
-    out[0], out[1], out[2] = sense_gas(s, d, m, noise[0, n], noise[1, n])
-    out[3], out[4] = sense_air(s, d, m, noise[2, n], noise[3, n])
-    out[5] = sense_light(s, d, m, noise[4, n])
+    out[0], out[1], out[2] = sense_gas(s, d, m, noise[n, 0], noise[n, 1])
+    out[3], out[4] = sense_air(s, d, m, noise[n, 2], noise[n, 3])
+    out[5] = sense_light(s, d, m, noise[n, 4])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def move_lid(state, minutes, at, closed):
     """Tell the lid to close (1) or open (0); see `move`."""
     move(state[0], minutes[at], closed)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def supply(device, minutes, at, z, moving, blowing):
     """Return the supply, mV; see `supply_mv`."""
     return supply_mv(device[0], minutes[at], z, moving, blowing)

@@ -21,7 +21,7 @@ from tilth.fleet.protocol import (
     encode_ack,
     topic_of,
 )
-from tilth.fleet.simulate.network import Packets, published
+from tilth.fleet.simulate.packets import Packets, published
 
 
 @dataclass

@@ -8,7 +8,6 @@ of `physics`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from tilth.fleet.channels import FLAGS, STATES
 from tilth.fleet.simulate.air import (
@@ -33,6 +32,7 @@ from tilth.fleet.simulate.layouts import (
     STILL,
     WHYS,
 )
+from tilth.fleet.simulate.physics import compiled
 
 _FAR = 1 << 62
 _BOOT, _IDLE, _EXERCISE = STATES["boot"], STATES["idle"], STATES["exercise"]
@@ -63,7 +63,7 @@ _GIVE_UP, _FROZEN, _FROZEN_RESTART = 10, 10, 200
 _SATURATED = 54_612
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def run_day(
     begin, end, device, state, minutes, timing, beats, noise, chance,
     values, times, events, cycles, pending, boots,
@@ -80,7 +80,7 @@ def run_day(
     minutes : numpy.ndarray
         `MINUTE`, one record per minute.
     beats, noise, chance : numpy.ndarray
-        Draws: normal (2, beat), normal (6, sample), uniform (sample,).
+        Draws: normal (beat, 2), normal (sample, 6), uniform (sample,).
     values, times : numpy.ndarray
         int32 (11, sample) and int64 (3, sample), in the order of `VALUES` and `TIMES`.
     events, cycles : numpy.ndarray
@@ -128,12 +128,12 @@ def run_day(
             # Hourly from then on, within a twentieth more or less.
             s.sync_at = s.t + tm.resync - tm.resync // 20 + s.t % (tm.resync // 10)
         elif t == beat_at:
-            beat(s, d, m, beats[0, n_beat], beats[1, n_beat])
+            beat(s, d, m, beats[n_beat, 0], beats[n_beat, 1])
             n_beat += 1
         elif t == sample_at:
             tick = s.sample
             n_event = _sample(
-                s, d, m, tm, noise[:, n], chance[n], values[:, n], times[:, n],
+                s, d, m, tm, noise[n], chance[n], values[:, n], times[:, n],
                 events, n_event,
             )  # fmt: skip
             n += 1
@@ -151,7 +151,7 @@ def run_day(
     return n, n_event, n_cycle, n_boot
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _emit(events, n, s, kind, cycle, a, b, why):
     """Write an event; it takes a sequence number as a sample does."""
     e = events[n]
@@ -162,7 +162,7 @@ def _emit(events, n, s, kind, cycle, a, b, why):
     return n + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _enter(s, phase, until, events, n, why):
     """Go to a state, which lasts until a tick, and say so."""
     s.phase, s.until, s.since = phase, until, _tick(s)
@@ -174,7 +174,7 @@ def _enter(s, phase, until, events, n, why):
     return _emit(events, n, s, _STATE, s.cycle, phase, 0, why)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
     """Take the step of the cycle that is due; return counts and a reason to reset."""
     due = s.until
@@ -211,7 +211,7 @@ def _next_phase(s, m, tm, events, n_event, cycles, n_cycle, pending):
     return n_event, n_cycle, 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _compensate(s, events, n_event):
     """Do between closures what would disturb them.
 
@@ -227,7 +227,7 @@ def _compensate(s, events, n_event):
     return n_event
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _begin(s, m, tm, tick, events, n_event):
     """Begin a cycle at this sample if it is the one next to a multiple of the period.
 
@@ -248,7 +248,7 @@ def _begin(s, m, tm, tick, events, n_event):
     return n_event
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _begin_truth(s, m, pending):
     """Write down what is true at the moment of closing."""
     p = pending[0]
@@ -265,7 +265,7 @@ def _begin_truth(s, m, pending):
     p.touched = m.faults
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _decide(s, m, tm, tick, events, n_event, pending):
     """Open the lid at this sample if the rule of the dynamic closing says so."""
     reading = s.milli
@@ -297,7 +297,7 @@ def _decide(s, m, tm, tick, events, n_event, pending):
     return n_event
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _restart(
     s, m, tm, why, events, n_event, cycles, n_cycle, boots, n_boot, pending
 ):  # fmt: skip
@@ -341,19 +341,19 @@ def _restart(
     return n_event, n_cycle, n_boot + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _true_time(s, tick):
     """Return UTC ms of a tick of the present boot."""
     return np.int64(round(s.t_base + (tick - s.tick_base) / s.rate))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _tick(s):
     """Return the device's tick now."""
     return np.int64(round(s.tick_base + (s.t - s.t_base) * s.rate))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _new_minute(s, d, m, pending):
     """Take over what the new minute brings besides the weather."""
     new_minute(s, m)
@@ -371,7 +371,7 @@ def _new_minute(s, d, m, pending):
         pending[0].touched |= m.faults
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sample(s, d, m, tm, z, u, value, time, events, n_event):
     """Take a sample: read all sensors as the wire's whole numbers."""
     flags, st, rh, n_event = _read_gas(s, d, m, z, u, events, n_event)
@@ -412,7 +412,7 @@ def _sample(s, d, m, tm, z, u, value, time, events, n_event):
     return n_event
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _read_gas(s, d, m, z, u, events, n_event):
     """Read the CO2 sensor as the firmware does; `milli` is CO2 in 0.001 ppm."""
     nothing = np.int64(NULL)
@@ -448,7 +448,7 @@ def _read_gas(s, d, m, z, u, events, n_event):
     return np.int64(0), s.held_st, s.held_rh, n_event
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _watch_chip(s, chip, away, events, n_event):
     """Report that a chip has stopped or begun to answer."""
     if away:

@@ -8,19 +8,17 @@ faults says so.
 
 from __future__ import annotations
 
-import json
-import re
 import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from tilth.fleet.simulate.packets import Packets, Waiting, is_batch
 from tilth.fleet.simulate.plan import Episode
 
 ECONNRESET, ECONNREFUSED, EHOSTUNREACH = 104, 111, 113
 
 #: A reordered batch waits for the next one, or so long, ms.
 OVERTAKEN_MS = 10_000
-_HEAD = re.compile(rb'"boot":"([0-9a-f-]{3,17})","seq":(\d+),"n":(\d+)')
 _SINCE_1900 = 2_208_988_800
 
 
@@ -88,127 +86,6 @@ class SocketTransport:
             self.on_close()
             self.on_close = None
         self.socket.close()
-
-
-class Packets:
-    """Cuts a byte stream into MQTT packets."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes; return the packets that are complete."""
-        data = self._rest + data if self._rest else bytes(data)
-        out, at, size = [], 0, len(data)
-        while at + 2 <= size:
-            length, shift, start = 0, 0, at + 1
-            while start < size:
-                byte = data[start]
-                length |= (byte & 127) << shift
-                start += 1
-                shift += 7
-                if not byte & 128:
-                    break
-            else:
-                break
-            if start + length > size:
-                break
-            out.append(data[at : start + length])
-            at = start + length
-        self._rest = data[at:]
-        return out
-
-
-class Waiting:
-    """What a device waits for, since when."""
-
-    def __init__(self) -> None:
-        self._since: dict[Any, int] = {}
-        self.deaf = False
-
-    def since(self) -> int | None:
-        """Return since when the oldest answer is missing, None if none is."""
-        return next(iter(self._since.values())) if self._since else None
-
-    def give_up(self) -> None:
-        """Stop waiting; acknowledgements are waited for again once one has come."""
-        self._since.clear()
-        self.deaf = True
-
-    def clear(self) -> None:
-        """Forget everything: the connection is gone."""
-        self._since.clear()
-
-    def dialled(self, t: int) -> None:
-        """Note that a connection is being made."""
-        self._since["connection"] = t
-
-    def sent(self, packet: bytes, t: int) -> None:
-        """Note a packet that goes out."""
-        kind = packet[0] >> 4
-        if kind == 3:
-            topic, number, payload = published(packet)
-            if number is not None:
-                self._since[3, number] = t
-            if topic.endswith(b"/d"):
-                found = _HEAD.search(payload, 0, 120)
-                if found and not self.deaf:
-                    boot, seq, n = found.groups()
-                    self._since[boot, int(seq) + int(n) - 1] = t
-        elif kind == 1:
-            self._since.pop("connection", None)
-            self._since["greeting"] = t
-        elif kind == 8:
-            self._since["subscription"] = t
-        elif kind == 12:
-            self._since["ping"] = t
-
-    def received(self, packet: bytes) -> None:
-        """Note a packet that has come."""
-        kind = packet[0] >> 4
-        if kind == 4:
-            self._since.pop((3, packet[2] << 8 | packet[3]), None)
-        elif kind == 3:
-            topic, _, payload = published(packet)
-            if topic.endswith(b"/ack"):
-                self.deaf = False
-                self._acknowledged(payload)
-        elif kind == 2:
-            self._since.pop("greeting", None)
-        elif kind == 9:
-            self._since.pop("subscription", None)
-        elif kind == 13:
-            self._since.pop("ping", None)
-
-    def _acknowledged(self, payload: bytes) -> None:
-        try:
-            ack = json.loads(payload)
-            boot, seq, have = ack["boot"].encode(), ack["seq"], ack.get("have", [])
-        except (ValueError, KeyError, AttributeError):
-            return
-        for key in list(self._since):
-            if isinstance(key, tuple) and key[0] == boot:
-                last = key[1]
-                if last <= seq or any(low <= last <= high for low, high in have):
-                    del self._since[key]
-
-
-def is_batch(packet: bytes) -> bool:
-    """Tell whether a packet publishes a batch."""
-    return packet[0] >> 4 == 3 and published(packet)[0].endswith(b"/d")
-
-
-def published(packet: bytes) -> tuple[bytes, int | None, bytes]:
-    """Return topic, packet id and payload of a PUBLISH."""
-    at = 1
-    while packet[at] & 128:
-        at += 1
-    at += 1
-    end = at + 2 + (packet[at] << 8 | packet[at + 1])
-    topic = packet[at + 2 : end]
-    if packet[0] & 6:
-        return topic, packet[end] << 8 | packet[end + 1], packet[end + 2 :]
-    return topic, None, packet[end:]
 
 
 class Net:

@@ -203,7 +203,7 @@ class ChamberTwin:
                 return sag
         moving = self.now < self._moving_until
         blowing = self._draught == FULL
-        z = self._noise[5, max(self._n, 0)]
+        z = self._noise[max(self._n, 0), 5]
         return int(supply(self._d, self._minutes, self._at(), z, moving, blowing))
 
     def wdt_feed(self) -> None:
@@ -371,7 +371,7 @@ class ChamberTwin:
             return
         self._air_now()
         self._sampled = self.now
-        self._n = (self._n + 1) % self._noise.shape[1]
+        self._n = (self._n + 1) % len(self._noise)
         sense(
             self.state, self._d, self._minutes, self._at(), self._noise, self._n,
             self._seen,

@@ -107,9 +107,9 @@ class FleetWorld:
         Returns
         -------
         beats : numpy.ndarray
-            Normal, (2, beat of the CO2 sensor).
+            Normal, (beat of the CO2 sensor, 2).
         samples : numpy.ndarray
-            Normal, (6, sample).
+            Normal, (sample, 6).
         chance : numpy.ndarray
             Uniform, (sample,).
         """
@@ -118,8 +118,8 @@ class FleetWorld:
         key = [self.seed, 6, device, day]
         rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
         return (
-            rng.standard_normal((2, rows), np.float32),
-            rng.standard_normal((6, samples), np.float32),
+            rng.standard_normal((rows, 2), np.float32),
+            rng.standard_normal((samples, 6), np.float32),
             rng.random(samples, np.float32),
         )
 
