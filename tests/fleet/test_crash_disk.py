@@ -117,7 +117,7 @@ def test_the_server_may_die_at_any_change_of_a_file(zygote, tmp_path, torn):
     world = DiskWorld(tmp_path, zygote, devices=3, rate=200, seed=23)
 
     async def story():
-        changes = range(1, 400) if FULL else [*range(1, 24, 2), *range(24, 200, 30)]
+        changes = range(1, 250) if FULL else [*range(1, 24, 2), *range(24, 200, 30)]
         for die_at in changes:
             pid = await world.start(wait=False, die_at=die_at, torn=torn)
             await asyncio.to_thread(zygote.wait, pid, 60.0)
@@ -125,6 +125,27 @@ def test_the_server_may_die_at_any_change_of_a_file(zygote, tmp_path, torn):
 
     assert asyncio.run(world.live(story))
     check(world)
+
+
+@pytest.mark.parametrize("survives", [0, 4])
+def test_a_journal_whose_first_start_was_cut_off_opens_again(
+    zygote, tmp_path, survives
+):
+    """At any change of the very first start; nothing or all of it is on the disk."""
+    world = DiskWorld(tmp_path, zygote, devices=1, rate=0, seed=26)
+
+    async def story():
+        for die_at in range(1, 60, 1 if FULL else 6):
+            shutil.rmtree(world.data)
+            world.data.mkdir()
+            pid = await world.start(wait=False, die_at=die_at)
+            await asyncio.sleep(0.15)
+            await world.kill(pid)
+            world.power_cut(survives)
+            pid = await world.start()
+            await world.kill(pid)
+
+    assert asyncio.run(world.live(story))
 
 
 def test_a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_space(

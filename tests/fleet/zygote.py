@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 
@@ -182,6 +183,8 @@ def main() -> None:
             continue
         try:
             (serve_whole if request.pop("whole", False) else serve)(**request)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(0)
 

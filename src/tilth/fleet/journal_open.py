@@ -143,12 +143,14 @@ def _set_up(
         found = run("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise sqlite3.DatabaseError(f"malformed: {found}")
+    if not ours:
+        # Before the first table: a crash in between leaves an empty journal, not a
+        # file of somebody else's that no server would open again.
+        run(f"PRAGMA application_id = {APPLICATION_ID}")
     try:
         migrate(connection, MIGRATIONS, _WHAT, path)
     except InputError as error:
         raise JournalError(str(error)) from error
-    if not ours:
-        run(f"PRAGMA application_id = {APPLICATION_ID}")
     # All of the log goes into the file and is flushed there: what was found in the
     # log is then on the disk, whatever became of its last flush.
     if run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
