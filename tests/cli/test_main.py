@@ -204,7 +204,7 @@ def test_a_terminal_without_the_signs_gets_an_answer_all_the_same():
     ("line", "offered"),
     [
         ("tilth st", "study"),
-        ("tilth study run flux", "fluxmeters_2023"),
+        ("tilth study run fluxmeters", "fluxmeters_2023"),
         ("tilth data info carbdown-x", "carbdown-xxl"),
     ],
 )

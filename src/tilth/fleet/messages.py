@@ -180,6 +180,16 @@ def encode_ack(ack: Ack) -> bytes:
     --------
     >>> encode_ack(Ack("a0b765112233", "2a-9f3c1d77", 1180, [(1190, 1199)]))
     b'{"v":1,"boot":"2a-9f3c1d77","seq":1180,"have":[[1190,1199]]}'
+
+    Parameters
+    ----------
+    ack : Ack
+        What is settled.
+
+    Returns
+    -------
+    bytes
+        Payload for the topic ``ack``.
     """
     have = ",".join([f"[{first},{last}]" for first, last in ack.have[:MAX_HAVE]])
     return b'{"v":1,"boot":"%s","seq":%d,"have":[%s]}' % (
