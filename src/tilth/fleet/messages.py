@@ -176,11 +176,6 @@ def _pending(entry: Any) -> tuple[str, int, int]:
 def encode_ack(ack: Ack) -> bytes:
     """Write an acknowledgement.
 
-    Examples
-    --------
-    >>> encode_ack(Ack("a0b765112233", "2a-9f3c1d77", 1180, [(1190, 1199)]))
-    b'{"v":1,"boot":"2a-9f3c1d77","seq":1180,"have":[[1190,1199]]}'
-
     Parameters
     ----------
     ack : Ack
@@ -190,6 +185,11 @@ def encode_ack(ack: Ack) -> bytes:
     -------
     bytes
         Payload for the topic ``ack``.
+
+    Examples
+    --------
+    >>> encode_ack(Ack("a0b765112233", "2a-9f3c1d77", 1180, [(1190, 1199)]))
+    b'{"v":1,"boot":"2a-9f3c1d77","seq":1180,"have":[[1190,1199]]}'
     """
     have = ",".join([f"[{first},{last}]" for first, last in ack.have[:MAX_HAVE]])
     return b'{"v":1,"boot":"%s","seq":%d,"have":[%s]}' % (
