@@ -284,12 +284,43 @@ def test_a_device_waits_for_the_answers_it_has_not_got():
     waiting.received(b"\x40\x02\x00\x07")
     assert waiting.since() == 1000
     ack = wire.text("tilth/v1/24a160000001/ack")
-    for seq, since in ((6, 1000), (7, 1500)):
-        text = b'{"v":1,"boot":"1-0000000a","seq":%d,"have":[]}' % seq
+    for boot, since in ((b"2-0000000b", 1000), (b"1-0000000a", 1500)):
+        text = b'{"v":1,"boot":"%s","seq":7,"have":[]}' % boot
         waiting.received(wire.packet(0x30, ack, text))
         assert waiting.since() == since
     waiting.received(b"\xd0\x00")
     assert waiting.since() is None
+
+
+def test_the_answer_to_a_hello_is_not_taken_for_that_to_a_batch():
+    wire = firmware_module("mqtt")
+    waiting = Waiting()
+    hello = b'{"v":1,"online":true,"pending":[["1-0000000a",0,2]]}'
+    batch = b'{"v":1,"boot":"1-0000000a","seq":0,"n":3,"low":0}'
+    status, data, ack = (
+        wire.text("tilth/v1/24a160000001/" + leaf) for leaf in ("s", "d", "ack")
+    )
+    waiting.sent(wire.packet(0x31, status, hello), 1000)
+    waiting.sent(wire.packet(0x30, data, batch), 1001)
+    for seq, since in ((-1, 1001), (2, None)):
+        text = b'{"v":1,"boot":"1-0000000a","seq":%d,"have":[]}' % seq
+        waiting.received(wire.packet(0x30, ack, text))
+        assert waiting.since() == since
+
+
+def test_an_answer_that_settles_nothing_is_an_answer():
+    wire = firmware_module("mqtt")
+    waiting = Waiting()
+    topic = wire.text("tilth/v1/24a160000001/d")
+    for seq, t in ((10, 1000), (13, 2000)):
+        batch = b'{"v":1,"boot":"1-0000000a","seq":%d,"n":3,"low":0}' % seq
+        waiting.sent(wire.packet(0x30, topic, batch), t)
+    ack = wire.text("tilth/v1/24a160000001/ack")
+    # Number 9 is missing at the server: its watermark stays where it is.
+    for since in (2000, None):
+        text = b'{"v":1,"boot":"1-0000000a","seq":8,"have":[]}'
+        waiting.received(wire.packet(0x30, ack, text))
+        assert waiting.since() == since
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for_again_until_it_does():

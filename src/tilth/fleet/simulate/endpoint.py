@@ -16,6 +16,7 @@ from tilth.fleet.protocol import (
     Event,
     ProtocolError,
     Sample,
+    as_ranges,
     decode_batch,
     decode_status,
     encode_ack,
@@ -42,6 +43,14 @@ class Stored:
     events: dict[int, tuple[int, Event]] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
     watermark: int = -1
+
+    def above(self) -> list[tuple[int, int]]:
+        """Return the ranges that are here above the watermark."""
+        count = len(self.samples) + len(self.events) + len(self.gone)
+        if count == self.watermark + 1:
+            return []
+        numbers = {*self.samples, *self.events, *self.gone}
+        return as_ranges([n for n in numbers if n > self.watermark])
 
     def has(self, seq: int) -> bool:
         """Tell whether a record is here, or will never come."""
@@ -143,7 +152,7 @@ class Endpoint:
         while stored.has(stored.watermark + 1):
             stored.watermark += 1
         if not self.mute:
-            ack = Ack(device, boot, stored.watermark, [])
+            ack = Ack(device, boot, stored.watermark, stored.above())
             self.publish(topic_of(device, "ack"), encode_ack(ack))
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+_PENDING = re.compile(rb'\["([0-9a-f-]{3,17})",-?\d+,-?\d+\]')
 _HEAD = re.compile(rb'"boot":"([0-9a-f-]{3,17})","seq":(\d+),"n":(\d+)')
 
 
@@ -42,7 +43,8 @@ class Waiting:
     """What a device waits for, since when."""
 
     def __init__(self) -> None:
-        self._since: dict[Any, int] = {}
+        # By what is missing: (3, packet id), (boot, last number) or ("greeting", 0).
+        self._since: dict[tuple[Any, int], int] = {}
         self.deaf = False
 
     def since(self) -> int | None:
@@ -60,7 +62,7 @@ class Waiting:
 
     def dialled(self, t: int) -> None:
         """Note that a connection is being made."""
-        self._since["connection"] = t
+        self._since["connection", 0] = t
 
     def sent(self, packet: bytes, t: int) -> None:
         """Note a packet that goes out."""
@@ -74,13 +76,17 @@ class Waiting:
                 if found and not self.deaf:
                     boot, seq, n = found.groups()
                     self._since[boot, int(seq) + int(n) - 1] = t
+            elif topic.endswith(b"/s") and not self.deaf:
+                # Any acknowledgement of a boot answers that it was mentioned.
+                for name in _PENDING.findall(payload):
+                    self._since[name, -1] = t
         elif kind == 1:
-            self._since.pop("connection", None)
-            self._since["greeting"] = t
+            self._since.pop(("connection", 0), None)
+            self._since["greeting", 0] = t
         elif kind == 8:
-            self._since["subscription"] = t
+            self._since["subscription", 0] = t
         elif kind == 12:
-            self._since["ping"] = t
+            self._since["ping", 0] = t
 
     def received(self, packet: bytes) -> None:
         """Note a packet that has come."""
@@ -93,11 +99,11 @@ class Waiting:
                 self.deaf = False
                 self._acknowledged(payload)
         elif kind == 2:
-            self._since.pop("greeting", None)
+            self._since.pop(("greeting", 0), None)
         elif kind == 9:
-            self._since.pop("subscription", None)
+            self._since.pop(("subscription", 0), None)
         elif kind == 13:
-            self._since.pop("ping", None)
+            self._since.pop(("ping", 0), None)
 
     def _acknowledged(self, payload: bytes) -> None:
         try:
@@ -105,11 +111,15 @@ class Waiting:
             boot, seq, have = ack["boot"].encode(), ack["seq"], ack.get("have", [])
         except (ValueError, KeyError, AttributeError):
             return
-        for key in list(self._since):
-            if isinstance(key, tuple) and key[0] == boot:
-                last = key[1]
-                if last <= seq or any(low <= last <= high for low, high in have):
-                    del self._since[key]
+        mine = [key for key in self._since if key[0] == boot]
+        settled = [
+            key
+            for key in mine
+            if key[1] <= seq or any(low <= key[1] <= high for low, high in have)
+        ]
+        # An answer that settles none is one all the same: something before is missing.
+        for key in settled or mine[:1]:
+            del self._since[key]
 
 
 def is_batch(packet: bytes) -> bool:

@@ -373,8 +373,10 @@ class FleetRunner:
         self._poll(0.002)
         now = time.monotonic()
         self.waited_s += now - begun
+        # Without a socket nothing can come any more.
+        alone = not self._selector.get_map()
         for number, (at, _, since) in list(self._parked.items()):
-            if now - since > self.patience_s:
+            if alone or now - since > self.patience_s:
                 device = self.devices[number]
                 device.twin.net.waiting.give_up()
                 self._plan(device, at)
