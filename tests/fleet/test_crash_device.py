@@ -108,6 +108,15 @@ class Chamber:
             when = min(when, max(arrival, hw.true_ms + 1))
         hw.true_ms = min(when, end)
 
+    def held(self, boot):
+        """Return all records of a boot that the device holds."""
+        found, seq = [], 0
+        # One location at a time, as they go into batches.
+        while records := self.queue.read(boot, seq, 200, 40_000):
+            found += records
+            seq = records[-1][0] + 1
+        return found
+
     def finish(self):
         """Empty the device, then compare it with the journal."""
         self.hw.fs.crash_at = None
@@ -140,7 +149,7 @@ class Chamber:
         held = {
             (boot, record[0]): (record[1], int(record[3].split(",")[0]))
             for boot in self.queue.boots()
-            for record in self.queue.read(boot, 0, 200, 40_000)
+            for record in self.held(boot)
             if not record[3].startswith('"')
         }
         for key, value in self.generated.items():
@@ -171,7 +180,7 @@ def test_the_power_of_the_device_may_fail_at_any_write_of_its_queue(tmp_path, to
     assert chamber.cuts >= 15
 
 
-@pytest.mark.parametrize("seed", range(100 if FULL else 3))
+@pytest.mark.parametrize("seed", range(60 if FULL else 3))
 def test_device_server_and_link_may_fail_in_any_order(tmp_path, seed):
     chamber = Chamber(tmp_path, seed)
     chance = random.Random(seed)
