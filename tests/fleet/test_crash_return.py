@@ -43,8 +43,8 @@ def test_all_devices_return_after_days_without_a_network(
         device.power_on(ago)
         device.generate(RECORDS)
         device.reconnected()
-    # While the backlog goes in, each device measures on: a batch of five per second.
-    world.fleet.rate = 5 / 3 if FULL else 5.0
+    # While the backlog goes in, each device measures on: a batch of five every 3 s.
+    world.fleet.rate = 5 / 3 if FULL else 25.0
     backlog = DEVICES * RECORDS
     seen = {}
 

@@ -1,5 +1,6 @@
 """Mosquitto as deploy/mosquitto configures it: nobody forges, nobody listens."""
 
+import contextlib
 import re
 import shutil
 import ssl
@@ -246,9 +247,10 @@ def test_a_message_beyond_the_protocol_is_not_passed_on(deployed):
     with log_in(deployed, ONE) as device, Talk(deployed.port) as ingest:
         assert ingest.log_in("tilth", deployed.passwords["tilth"]) == 0
         ingest.subscribe("tilth/v1/+/d")
-        device.send(publish(D, b"x" * 70_000, 1))
-        device.send(publish(D, b"y" * 1000, 2))
-        found = ingest.message()
+        with contextlib.suppress(OSError):  # it may hang up at once
+            device.send(publish(D, b"x" * 70_000, 1))
+            device.send(publish(D, b"y" * 1000, 2))
+        found = ingest.message(1.0)
         assert found is None or found[1][:1] == b"y"
 
 
