@@ -61,7 +61,8 @@ class FleetService:
     clock : callable, optional
         Gives utc ms; another than the machine's for virtual time.
     watched : bool
-        Whether alarms are watched for, every ten seconds of real time.
+        Whether fluxes are computed and alarms watched for as time goes by. Not in
+        virtual time, of which hours pass between two looks.
 
     Attributes
     ----------
@@ -149,8 +150,9 @@ class FleetService:
         self.live = LiveFluxes(
             self.folder, self.locate, clock, LiveSettings(geometry=geometry)
         )
-        self.live.start()
         stack.callback(self.live.stop)
+        if self.watched:
+            self.live.start()
         self.dispatcher = Dispatcher(self.control, secret, self._send, clock)
         self.rollouts = Rollouts(self.control, self.command, self.devices_now, clock)
 
