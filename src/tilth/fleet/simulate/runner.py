@@ -16,7 +16,7 @@ from tilth.fleet.simulate.endpoint import Endpoint
 from tilth.fleet.simulate.firmware import firmware_module
 from tilth.fleet.simulate.ledgers import BootLedger, Device, FleetRun
 from tilth.fleet.simulate.network import SocketTransport, Transport
-from tilth.fleet.simulate.plan import HOUR_MS
+from tilth.fleet.simulate.plan import HOUR_MS, Episode
 from tilth.fleet.simulate.twin import RESTART_MS, ChamberTwin, Reset
 from tilth.fleet.simulate.world import FAR, FleetWorld, draw_world
 
@@ -103,7 +103,10 @@ class FleetRunner:
             twin = ChamberTwin(world, number, self._dial_for(number))
             self._prepare(twin, credentials)
             self._add(Device(twin, number))
-        self._clones = [e for e in world.episodes if e.kind == "cloned"]
+        #: Episodes not over yet -> number of the clone, once it is there.
+        self._clones: dict[Episode, int | None] = {
+            e: None for e in world.episodes if e.kind == "cloned"
+        }
 
     def __enter__(self) -> FleetRunner:
         return self
@@ -186,6 +189,7 @@ class FleetRunner:
     def switch_off(self, number: int) -> None:
         """Take a device's power away for good."""
         device = self.devices[number]
+        device.twin.now = max(device.twin.now, self.now)
         self._went_off(device, "power")
         device.stopped = True
         self._plan(device, FAR)
@@ -309,16 +313,17 @@ class FleetRunner:
     def _handle_clones(self) -> None:
         """Let the second devices of an address appear and vanish."""
         for episode in list(self._clones):
-            if self.now < episode.t_from:
-                continue
-            self._clones.remove(episode)
-            original = self.devices[episode.device]
-            number = len(self.devices)
-            twin = original.twin.clone(self._dial_for(number))
-            twin.starts_at = self.now + RESTART_MS
-            clone = Device(twin, number, clone=True)
-            clone.at = twin.starts_at
-            self._add(clone)
+            number = self._clones[episode]
+            if number is None and self.now >= episode.t_from:
+                number = self._clones[episode] = len(self.devices)
+                original = self.devices[episode.device].twin
+                twin = original.clone(self._dial_for(number))
+                twin.starts_at = self.now + RESTART_MS
+                self._add(Device(twin, number, clone=True))
+            elif number is not None and self.now >= episode.t_to:
+                # What it still holds goes with it.
+                del self._clones[episode]
+                self.switch_off(number)
 
     # --- connections
 
