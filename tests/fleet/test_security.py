@@ -172,7 +172,7 @@ def test_poison_goes_to_quarantine_and_everything_else_goes_on(
 ):
     """Fuzzed payloads against the running service, beside honest devices."""
     sent = 0
-    with Service(tmp_path) as service:
+    with Service(tmp_path, ahead=10_000) as service:  # else fuzzing takes for ever
         with Talk(service.broker.port) as hostile:
             assert hostile.log_in(HOSTILE, "pw") == 0
 
@@ -366,7 +366,9 @@ def test_a_device_that_floods_slows_itself_not_the_others(tmp_path):
         devices, latencies = honest(service, story=story)
     assert sent > 100
     _check_honest(tmp_path / "journal.sqlite", devices)
-    assert percentile(latencies, 0.99) < 10.0
+    p99 = percentile(latencies, 0.99)
+    print(f"{sent} batches of 200 from one device, honest p99 {p99:.2f} s")
+    assert p99 < 5.0
 
 
 def test_a_cloned_device_is_noticed_and_takes_nothing_from_the_first(service):

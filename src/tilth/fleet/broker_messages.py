@@ -57,6 +57,8 @@ class MessageBroker(Broker):
         self.limits = limits
         self.counts = {"received": 0, "sent": 0, "refused": 0, "dropped": 0}
         self._wild: set[str] = set()
+        #: Device -> messages taken from it since it was last answered.
+        self._ahead: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
         super().__init__({**config, "session_expiry_interval": limits.session_s})
@@ -77,9 +79,26 @@ class MessageBroker(Broker):
         if not may_publish(who, topic):
             # MQTT 3.1.1 cannot say no to a PUBLISH but by closing the connection.
             raise Refused(f"may not write to {topic[:80]!r}")
+        if who.role == "device" and self.take is not None:
+            await self._wait_for_answer(who.name)
         await self._pass_on(topic, data, qos, who.role == "device")
         if retain:
             await self.retain_message(session, topic, data, qos)
+
+    async def _wait_for_answer(self, device: str) -> None:
+        """Hold back a device that sends without heeding its acknowledgements.
+
+        All devices share one queue to the journal; else one could fill it, and the
+        live data of the others would wait behind.
+        """
+        if self._ahead.get(device, 0) >= self.limits.ahead:
+            end = self._loop.time() + 1.0
+            while device in self._ahead and self._loop.time() < end:
+                if self._ending:
+                    return
+                await asyncio.sleep(0.01)
+            self._ahead.pop(device, None)
+        self._ahead[device] = self._ahead.get(device, 0) + 1
 
     async def _broadcast_message(
         self, session: Any, topic: Any, data: Any, force_qos: int | None = None
@@ -116,6 +135,8 @@ class MessageBroker(Broker):
 
     def dispatch(self, topic: str, data: bytes, qos: int) -> None:
         """Send a message to those who subscribed to it."""
+        if topic.endswith("/ack"):
+            self._ahead.pop(topic[9:21], None)
         targets = list(self._subscriptions.get(topic, ()))
         for pattern in list(self._wild):
             if pattern not in self._subscriptions:

@@ -66,6 +66,9 @@ class Limits:
         Topic filters of one client.
     inflight : int
         Messages of QoS 1 or 2 under way to, or from, one client.
+    ahead : int
+        Messages of one device since the ingest last answered it: beyond, it is read
+        no further until the next answer, or for a second. The protocol's window is 4.
     offline : int
         Messages kept for a client that is away; the oldest go first (devices send
         again what was not acknowledged).
@@ -84,6 +87,7 @@ class Limits:
     unsent_bytes: int = 256 * 1024
     subscriptions: int = 32
     inflight: int = 64
+    ahead: int = 64
     offline: int = 1000
     session_s: int = 86_400
 
