@@ -177,3 +177,27 @@ def test_a_file_no_reader_knows_is_refused_and_nothing_is_written(capsys, tmp_pa
     assert code == 2
     assert "strange.csv is not known" in err
     assert not (tmp_path / "a.nc").exists()
+
+
+def test_a_broker_elsewhere_is_given_certificates_and_passwords(capsys, tmp_path):
+    folder, tls = tmp_path / "fleet", tmp_path / "tls"
+    code, told, _ = run(capsys, "broker", "certificates", tls, "10.0.0.2", "h.example")
+    assert code == 0
+    assert (tls / "server.key").stat().st_mode & 0o077 == 0
+    assert "ca.pem" in told
+    secret = tmp_path / "p"
+    words = ["broker", "program", folder, "ingest", "--role", "server", "--out", secret]
+    code, told, err = run(capsys, *words)
+    assert code == 0
+    assert secret.read_text().strip() not in told + err
+    chamber = tmp_path / "c.json"
+    words = ["device", "add", folder, "0123456789ab", "--host", "10.0.0.2"]
+    assert run(capsys, *words, "--ca", tls / "ca.pem", "--out", chamber)[0] == 0
+    assert (tmp_path / "ca.der").read_bytes()[0] == 0x30
+    file = tmp_path / "passwords"
+    code, told, _ = run(capsys, "broker", "passwords", folder, "--out", file)
+    assert code == 0
+    assert [x.split(":")[0] for x in file.read_text().split()] == [
+        "0123456789ab",
+        "ingest",
+    ]

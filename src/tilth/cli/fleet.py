@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tilth.cli.fleet_broker import broker
 from tilth.cli.fleet_firmware import firmware
 from tilth.cli.fleet_people import FOLDER, device, known_fleet, user
 
@@ -17,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(user, name="user")
 app.add_typer(device, name="device")
 app.add_typer(firmware, name="firmware")
+app.add_typer(broker, name="broker")
 
 
 @app.callback()

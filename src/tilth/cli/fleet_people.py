@@ -35,7 +35,7 @@ def add_user(
         password = sys.stdin.readline().rstrip("\n")
     else:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    with open_control(_made(folder)) as control:
+    with open_control(made_fleet(folder)) as control:
         enter(control, name, password, role)
     typer.echo(f"{name} may log in as {role}")
 
@@ -104,7 +104,7 @@ def add_device(
         net: typer.prompt(f"Password of {net}", hide_input=True, default="")
         for net in wifi
     }
-    with open_control(_made(folder)) as control:
+    with open_control(made_fleet(folder)) as control:
         given = Credentials(control, master_secret(folder)).enrol(name)
         firmware_key = control.setting(KEY_SETTING, "")
     trusted = ca.read_text("ascii") if ca else ""
@@ -162,7 +162,7 @@ def revoke_device(
     typer.echo(f"{name} is locked out")
 
 
-def _made(folder: Path) -> Path:
+def made_fleet(folder: Path) -> Path:
     """Make the data folder, for its owner alone."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

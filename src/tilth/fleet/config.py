@@ -28,7 +28,8 @@ class FleetConfig:
         other: ``mqtt://host:1883``, ``mqtts://host:8883``.
     broker_user, broker_password_file, broker_ca : str
         How the service logs in to another broker: name, file that holds the
-        password, file of the certificate authority.
+        password (its path counts from the data folder), file of the certificate
+        authority.
     listen, mqtt_port : str, int
         Where the embedded broker listens. 127.0.0.1 hears this machine alone,
         0.0.0.0 every network. Port 0 takes a free one.

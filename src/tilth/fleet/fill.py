@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 JOURNAL_FILE = "journal.sqlite"
 TRUTH_FOLDER = "truth"
 
+#: A simulated chamber sends a minute at a time: a quarter of the messages, ms.
+BATCH_MS = 60_000
+
 #: Messages in one transaction: a flush of the disk costs as much as a hundred of them.
 _GROUP = 1000
 
@@ -86,7 +89,9 @@ def fill_simulated(
     )
 
     path = new_folder(folder)
-    records = simulate_fleet_records(devices, days, faults, start=start, seed=seed)
+    records = simulate_fleet_records(
+        devices, days, faults, start=start, seed=seed, batch_ms=BATCH_MS
+    )
     clock = _Hand(records.world.start)
     with Journal(path / JOURNAL_FILE, clock) as journal:
         arrivals = (

@@ -216,7 +216,8 @@ class FleetService:
         host, port, tls = config.address
         password = None
         if config.broker_password_file:
-            password = Path(config.broker_password_file).read_text("utf-8").strip()
+            file = self.folder / config.broker_password_file
+            password = file.read_text("utf-8").strip()
         context = None
         if tls:
             context = ssl.create_default_context(cafile=config.broker_ca or None)
