@@ -15,6 +15,7 @@ import gc
 import json
 
 from . import keep
+from .boots import Boots
 from .records import EVENT, MAX_TEXT, SAMPLE, alike, pack_record
 from .segments import Folder
 from .wire import plain
@@ -36,15 +37,6 @@ DEFAULTS = {
     "ram_records": 256,
     "ram_most": 2048,
 }
-
-
-class Held:
-    """What is held of one boot: some of the numbers above `acked` up to `last`."""
-
-    def __init__(self, boot, acked, last):
-        self.boot = boot
-        self.acked = acked
-        self.last = last
 
 
 class Queue:
@@ -94,33 +86,8 @@ class Queue:
         self.urgent = False
         self.loc = ""
         self._notices = []  # (event's number, boot, first, last, reason) not acked yet
-        self._done = []  # boots delivered in full since this one began
-        self._olds = []
-        self._recover()
+        self._boots = Boots(self._folder)
         self._begin()
-
-    def _recover(self):
-        """Find what earlier boots left; only the last segment of each is read."""
-        segments = list(self._folder.segments)
-        for i in range(len(segments)):
-            segment = segments[i]
-            if i + 1 < len(segments) and segments[i + 1].boot == segment.boot:
-                segment.last = segments[i + 1].first - 1
-            else:
-                try:
-                    records, holes, _ = self._folder.load(segment)
-                    segment.last = records[-1][0] if records else segment.first - 1
-                    if holes and holes[-1][1] is None:
-                        segment.last = holes[-1][0]
-                except (OSError, MemoryError):
-                    segment.last = segment.first
-            if segment.last < segment.first:  # a write that never came to be
-                self._folder.remove(segment)
-            elif self._olds and self._olds[-1].boot == segment.boot:
-                self._olds[-1].last = segment.last
-            else:
-                old = Held(segment.boot, segment.first - 1, segment.last)
-                self._olds.append(old)
 
     def _begin(self):
         """Take the next boot id."""
@@ -128,7 +95,7 @@ class Queue:
         counter = (keep.load(self._fs, path, 0) + 1) & 0xFFFFFFFF
         keep.save(self._fs, path, counter)
         self.boot = f"{counter:x}-{self._hw.random32():08x}"
-        self._now = Held(self.boot, -1, -1)
+        self._now = self._boots.begin(self.boot)
         self.next = 0
         self._ram = []  # (seq, tick, kind, text, loc) without a gap, up to the newest
         self._waiting = 0  # how many of them, at the end, are not on flash
@@ -219,8 +186,7 @@ class Queue:
         self._folder.close()
         full, lost = self._now, self._ram[len(self._ram) - self._waiting :]
         self._begin()
-        if self._holds(full.boot):
-            self._olds.append(full)
+        self._boots.leave(full)
         if lost:
             self._lose(full.boot, lost[0][0], full.last, "overflow")
 
@@ -290,7 +256,7 @@ class Queue:
         segment = segments[0]
         if len(segments) == 1 and segment.boot == self.boot:
             return False  # the one being written
-        owner = self._find(segment.boot)
+        owner = self._boots.find(segment.boot)
         if not self._folder.remove(segment):
             return False
         first, again = max(segment.first, owner.acked + 1), []
@@ -300,7 +266,7 @@ class Queue:
             # Reports that went with it are made again, of this boot in one range.
             again = [n for n in self._notices if n[0] <= segment.last]
             self._notices = [n for n in self._notices if n[0] > segment.last]
-        self._forget_delivered()
+        self._boots.forget_delivered()
         for _, boot, low, high, reason in again:
             if boot == segment.boot:
                 first = min(first, max(low, owner.acked + 1))
@@ -342,31 +308,20 @@ class Queue:
 
     # --- reading
 
-    def _find(self, boot):
-        if boot == self.boot:
-            return self._now
-        for old in self._olds:
-            if old.boot == boot:
-                return old
-        return None
-
     def boots(self):
         """Return the ids of the boots that wait, the oldest first, this one last."""
-        return [old.boot for old in self._olds] + [self.boot]
+        return self._boots.ids()
 
     def depth(self):
         """Return how many records wait for the server."""
-        n = self._now.last - self._now.acked
-        for old in self._olds:
-            n += old.last - old.acked
-        return n
+        return self._boots.depth()
 
     def low(self, boot):
         """Return the lowest number of a boot that is held, or given up unreported.
 
         All below are acknowledged or reported dropped; next if nothing is held.
         """
-        owner = self._find(boot)
+        owner = self._boots.find(boot)
         if owner is None:
             return 0
         low = owner.last + 1
@@ -383,12 +338,12 @@ class Queue:
 
     def last(self, boot):
         """Return the highest number generated in a boot, as far as is known."""
-        owner = self._find(boot)
+        owner = self._boots.find(boot)
         return -1 if owner is None else owner.last
 
     def acked(self, boot):
         """Return the highest number known to be on the server with all below it."""
-        owner = self._find(boot)
+        owner = self._boots.find(boot)
         return -1 if owner is None else owner.acked
 
     def pending(self, most=200):
@@ -415,7 +370,7 @@ class Queue:
         list of (seq, tick, kind, text, loc)
             Without a gap, of one location; empty if nothing is held from `seq` on.
         """
-        owner = self._find(boot)
+        owner = self._boots.find(boot)
         if owner is None:
             return []
         seq = max(seq, owner.acked + 1)
@@ -439,7 +394,7 @@ class Queue:
             records, holes, loc = [], [(segment.first, None)], ""
         if not segment.judged:
             segment.judged = True
-            owner = self._find(segment.boot)
+            owner = self._boots.find(segment.boot)
             for first, last in holes:
                 last = segment.last if last is None else min(last, segment.last)
                 first = max(first, owner.acked + 1)
@@ -449,7 +404,7 @@ class Queue:
                 segment.last = records[-1][0] if records else segment.first - 1
                 if not records:
                     self._folder.remove(segment)
-                    self._forget_delivered()
+                    self._boots.forget_delivered()
                 self._flush()
         return records, loc
 
@@ -465,9 +420,9 @@ class Queue:
             delivered before), ``"unknown"`` (no boot of this device) or ``"beyond"``
             (a number this boot never gave out): of the last two nothing is deleted.
         """
-        owner = self._find(boot)
+        owner = self._boots.find(boot)
         if owner is None:
-            return "done" if boot in self._done else "unknown"
+            return "done" if boot in self._boots.done else "unknown"
         if owner is self._now and seq >= self.next:
             return "beyond"
         if seq <= owner.acked:
@@ -483,7 +438,7 @@ class Queue:
                     break
                 if owner is not self._now or segment is not self._folder.segments[-1]:
                     self._folder.remove(segment)
-        self._forget_delivered()
+        self._boots.forget_delivered()
         return "progress"
 
     def _forget_memory(self, seq):
@@ -491,12 +446,3 @@ class Queue:
         if ram and ram[0][0] <= seq:
             del ram[: seq - ram[0][0] + 1]
             self._waiting = min(self._waiting, len(ram))
-
-    def _holds(self, boot):
-        return any(segment.boot == boot for segment in self._folder.segments)
-
-    def _forget_delivered(self):
-        for old in list(self._olds):
-            if not self._holds(old.boot):
-                self._olds.remove(old)
-                self._done = self._done[-31:] + [old.boot]

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from fakes import FakeHardware
 from tilth_chamber import sign, wire
+from tilth_chamber.boots import Held
 from tilth_chamber.clock import Clock
 from tilth_chamber.link import Link
-from tilth_chamber.queue import Held, Queue
+from tilth_chamber.queue import Queue
 
 from tilth.fleet.protocol import decode_batch
 
@@ -42,7 +43,7 @@ def device_that_holds(ranges):
             content = hw.fs.read("/other/q/" + segment.name)
             hw.fs.put("/data/q/" + segment.name, content)
         queue._folder.segments[:0] = other._folder.segments
-        queue._olds.append(Held(name, low - 1, high))
+        queue._boots.olds.append(Held(name, low - 1, high))
     settings = {"mqtt_user": "", "mqtt_password": "", "ntp_host": "", "batch_ms": 15000}
     return queue, Link(hw, queue, Clock(hw, settings), settings)
 

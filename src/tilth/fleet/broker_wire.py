@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amqtt.adapters import BufferReader, ReaderAdapter, StreamWriterAdapter
+from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
 from amqtt.mqtt import packet_class
 from amqtt.mqtt.packet import (
     CONNECT,
@@ -96,7 +96,7 @@ class Refused(Exception):
     """A client did what it may not do, or what no client does; it is closed."""
 
 
-class PacketReader(ReaderAdapter):
+class PacketReader(StreamReaderAdapter):
     """Reads whole packets from a stream.
 
     Parameters
@@ -110,6 +110,7 @@ class PacketReader(ReaderAdapter):
     """
 
     def __init__(self, stream: asyncio.StreamReader, limit: int, now: Any) -> None:
+        super().__init__(stream)
         self._stream = stream
         self._now = now
         self.limit = limit
@@ -148,14 +149,6 @@ class PacketReader(ReaderAdapter):
             body = b""
         self.heard = self._now()
         return first, body
-
-    async def read(self, n: int = -1) -> bytes:
-        """Satisfy the interface; amqtt's decoders read from packets, not from here."""
-        raise NotImplementedError("packets are read whole")
-
-    def feed_eof(self) -> None:
-        """Take note of an end, as the interface asks."""
-        self._stream.feed_eof()
 
 
 class BoundedWriter(StreamWriterAdapter):

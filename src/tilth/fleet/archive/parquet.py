@@ -42,8 +42,6 @@ class ParquetStore:
         Threads of DuckDB.
     """
 
-    merges = True
-
     def __init__(self, root: Path, threads: int = 2) -> None:
         self.root = Path(root)
         self._engine = duckdb.connect()

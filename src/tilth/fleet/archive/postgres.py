@@ -52,9 +52,6 @@ class PostgresStore:
         If the database cannot be reached or was made by a newer Tilth.
     """
 
-    #: Rows of many small seals lie beside each other anyway.
-    merges = False
-
     def __init__(self, conninfo: str, schema: str = "tilth") -> None:
         if not schema.isidentifier() or not schema.isascii():
             raise InputError(f"{schema!r} is no name of a schema: letters, digits, _")
@@ -112,10 +109,6 @@ class PostgresStore:
             for kind in SCHEMAS:
                 names = [name for name in files if name.startswith(f"{kind}/")]
                 self._delete(run, kind, names)
-
-    def merge(self, kind: str, day: int, token: str, files: Sequence[str]) -> str:
-        """Never needed: see `merges`."""
-        raise NotImplementedError("rows of a table need no merging")
 
     def present(self) -> list[str]:
         """Return the files that are in the database."""

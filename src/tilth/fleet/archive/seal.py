@@ -41,7 +41,7 @@ from tilth.fleet.archive.files import (
     in_order,
 )
 from tilth.fleet.archive.parquet import ParquetStore
-from tilth.fleet.archive.store import Store
+from tilth.fleet.archive.store import MergingStore, Store
 from tilth.fleet.clock import DAY_MS, HOUR_MS, day_name, now_ms
 
 _log = logging.getLogger("tilth.fleet.archive")
@@ -376,7 +376,9 @@ class Sealer:
             The files that were made.
         """
         made: list[str] = []
-        for kind in KINDS if self.store.merges else ():
+        if not isinstance(self.store, MergingStore):
+            return made
+        for kind in KINDS:
             small = self._journal.execute(
                 "SELECT id, file, rows FROM seals WHERE day = ? AND state = 'sealed'"
                 " AND file LIKE ? AND rows < ? ORDER BY id",

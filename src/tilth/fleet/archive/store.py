@@ -7,7 +7,7 @@ and `tilth.fleet.archive.postgres.PostgresStore`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -30,14 +30,7 @@ class Store(Protocol):
 
     A *file* is a name the store chose; the journal's table ``seals`` holds the names
     that count. What is in the store but not there does not exist for a query.
-
-    Attributes
-    ----------
-    merges : bool
-        Whether many small files slow it down, so that they are better merged.
     """
-
-    merges: bool
 
     def write(self, kind: str, day: int, token: str, table: pa.Table) -> str:
         """Keep records and return the name of their file, once they are durable.
@@ -57,10 +50,6 @@ class Store(Protocol):
 
     def discard(self, kind: str, day: int, token: str) -> None:
         """Remove what a writing that was broken off may have left."""
-        ...
-
-    def merge(self, kind: str, day: int, token: str, files: Sequence[str]) -> str:
-        """Write the records of several files as one; return its name."""
         ...
 
     def remove(self, files: Sequence[str]) -> None:
@@ -122,6 +111,15 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class MergingStore(Store, Protocol):
+    """A store that many small files slow down, so that they are better merged."""
+
+    def merge(self, kind: str, day: int, token: str, files: Sequence[str]) -> str:
+        """Write the records of several files as one; return its name."""
         ...
 
 
