@@ -13,66 +13,12 @@ from tilth.fleet.detection import judge, scores
 from tilth.fleet.detection_habits import DetectionSettings
 from tilth.fleet.detection_names import SIGNS, STATES, VERDICTS
 from tilth.fleet.detection_signs import signs_of_cycles
-from tilth.fleet.simulate import (
-    FAULT_BITS,
-    NULL,
-    cycle_table,
-    simulate_fleet_records,
-)
+from tilth.fleet.simulate import simulate_fleet_records
+from tilth.studies.fluxmeter_army.detection import GROUPS, labelled_cycles
 
 #: Seeds on which nothing was tuned; the parameters were set on 1 to 118.
 HELD_OUT = (1001, 1002, 1003)
 FULL = bool(os.environ.get("TILTH_FULL"))
-GROUPS = {
-    "stuck_closed": ("stuck_closed",),
-    "stuck_open": ("stuck_open",),
-    "clogged": ("clogged",),
-    "stuck_or_clogged": ("stuck_closed", "stuck_open", "clogged", "no_exchange"),
-    "leaky": ("leaky",),
-}
-_SCALES = {"co2": 0.1, "st": 0.01, "rh": 0.01, "at": 0.01, "p": 1.0, "lux": 1.0,
-           "mv": 1.0}  # fmt: skip
-
-
-def cycles_of(records):
-    """Signs of every cycle of a simulated fleet, with the true state."""
-    blocks: dict[str, list] = {}
-    for block in records:
-        blocks.setdefault(block.name, []).append(block)
-    parts = []
-    for own in blocks.values():
-        truth = cycle_table(own)
-        boots = np.concatenate([b.values["boot"] for b in own])
-        columns = {
-            name: np.where(
-                (raw := np.concatenate([b.values[name] for b in own])) == NULL,
-                np.nan,
-                raw * scale,
-            )
-            for name, scale in _SCALES.items()
-        }
-        columns["flags"] = np.concatenate([b.values["flags"] for b in own])
-        columns["tick"] = np.concatenate([b.times["tick"] for b in own])
-        for number, boot in {n: i for b in own for n, i in b.boots.items()}.items():
-            mine = truth[(truth["boot"] == boot) & (truth["why"] != "")]
-            here = boots == number
-            if mine.empty or not here.any():
-                continue
-            samples = {name: values[here] for name, values in columns.items()}
-            close, opened = (mine[c].to_numpy() for c in ("close_tick", "open_tick"))
-            end = max(samples["tick"][-1], opened[-1])
-            until = np.minimum(np.append(close[1:], end), opened + 600_000)
-            signs = signs_of_cycles(samples, close, opened, until)
-            parts.append(mine.reset_index(drop=True).join(signs))
-    cycles = pd.concat(parts, ignore_index=True).rename(columns={"close": "t"})
-    state = np.full(len(cycles), "ok", object)
-    state[~cycles["opened"]] = "stuck_closed"
-    for kind, name in (
-        ("half_open", "leaky"), ("clogged", "clogged"), ("stuck_open", "stuck_open"),
-        ("stuck_closed", "stuck_closed"), ("frozen", "frozen"),
-    ):  # fmt: skip
-        state[(cycles["faults"] & FAULT_BITS[kind]) > 0] = name
-    return cycles.assign(truth=state)
 
 
 def plan(seed, rate):
@@ -85,7 +31,7 @@ def plan(seed, rate):
 def fleet(seed, devices=85 if FULL else 24, days=5.0 if FULL else 2.0):
     start = ("2023-06-10", "2023-09-25", "2023-11-20")[seed % 3]
     rate = 0.06 if FULL else 0.25
-    cycles = cycles_of(
+    cycles = labelled_cycles(
         simulate_fleet_records(devices, days, plan(seed, rate), start=start, seed=seed)
     )
     return cycles, judge(cycles)
@@ -140,7 +86,7 @@ def test_probabilities_sum_to_one_and_none_is_missing():
 
 
 def test_low_fluxes_are_not_taken_for_faults():
-    cycles = cycles_of(
+    cycles = labelled_cycles(
         simulate_fleet_records(8, 1.5, None, seed=77, soil=Soil(flux=0.05))
     )
     verdict = judge(cycles)
@@ -153,7 +99,7 @@ def test_a_lone_chamber_is_judged_by_its_own_habits(devices):
                "hours": 12}  # fmt: skip
     faults = {"episodes": [episode]}
     records = simulate_fleet_records(devices, 3.0, faults, start="2023-07-03", seed=5)
-    cycles = cycles_of(records)
+    cycles = labelled_cycles(records)
     verdict = judge(cycles)
     sick = (cycles["truth"] == "stuck_closed").to_numpy()
     assert (verdict["p_ok"][sick] < 0.5).mean() > 0.9

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.files import whole_file
 
 #: File name endings `write_fluxes` knows.
 FORMATS = (".nc", ".csv", ".parquet")
@@ -93,25 +93,12 @@ def write_fluxes(
         raise InputError(
             f"cannot write {path.name!r}: the name must end in {', '.join(FORMATS)}"
         )
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist")
     counts = {"closures": 0, "fluxes": 0}
     append = {".nc": _append_netcdf, ".csv": _append_csv, ".parquet": _append_parquet}
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
-    try:
-        append[path.suffix](Path(temporary), _counted(blocks, counts))
+    with whole_file(path) as half:
+        append[path.suffix](half, _counted(blocks, counts))
         if not counts["closures"]:
             raise InputError("there is no closure to write")
-        # mkstemp makes the file private; give it the usual permissions.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return counts
 
 

@@ -202,20 +202,17 @@ def import_(
     """Read exports with all their traps: flagged, never cleaned; show what is in."""
     from tilth.cli.display import print_table
     from tilth.core.errors import InputError
+    from tilth.core.files import whole_file
     from tilth.fleet.importers.opening import describe, import_files
 
     if out.suffix not in (".nc", ".csv"):
         raise InputError(f"{out.name}: the result is a .nc or a .csv file")
     data = import_files(files, quantity, repair=repair)
-    half = out.with_name(f".{out.name}.half{out.suffix}")
-    try:
+    with whole_file(out) as half:
         if out.suffix == ".nc":
             data.to_netcdf(half, engine="h5netcdf")
         else:
             data.to_dataframe().to_csv(half)
-        half.replace(out)
-    finally:
-        half.unlink(missing_ok=True)
     table = describe(data).reset_index(names="variable")
     columns = list(table.columns)
     print_table(columns, _texts(table), numeric=columns[2:6])
@@ -235,6 +232,7 @@ def export(
 ) -> None:
     """Write samples in physical units, with places and flags."""
     from tilth.core.errors import InputError
+    from tilth.core.files import whole_file
     from tilth.fleet.archive.query import Archive
     from tilth.fleet.lineprotocol import sample_lines, write_file
     from tilth.fleet.summary import last_sample
@@ -244,17 +242,14 @@ def export(
     end = last_sample(known_fleet(folder)) + 1
     with Archive(folder) as archive:
         frame = archive.frame(only or None, end - int(days * 86_400_000), end)
-    half = out.with_name(f".{out.name}.half{out.suffix}")
-    try:
-        if out.suffix == ".lp":
-            write_file(half, sample_lines(frame))
-        elif out.suffix == ".csv":
-            frame.to_csv(half, index=False)
-        else:
-            frame.to_parquet(half, index=False)
-        half.replace(out)
-    finally:
-        half.unlink(missing_ok=True)
+    if out.suffix == ".lp":
+        write_file(out, sample_lines(frame))
+    else:
+        with whole_file(out) as half:
+            if out.suffix == ".csv":
+                frame.to_csv(half, index=False)
+            else:
+                frame.to_parquet(half, index=False)
     typer.echo(f"{len(frame):,} samples: {out}")
 
 

@@ -8,8 +8,7 @@ is used.
 '10'
 """
 
-from importlib import import_module
-from typing import Any
+from tilth.core.lazy import table_of_contents
 
 #: What -> the module that holds it.
 _CONTENTS = {
@@ -65,16 +64,4 @@ _CONTENTS = {
     "cycle_table": "simulate.records",
 }
 
-__all__ = sorted(_CONTENTS)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _CONTENTS:
-        return getattr(import_module(f"tilth.fleet.{_CONTENTS[name]}"), name)
-    raise AttributeError(
-        f"tilth.fleet has no {name!r}; it has {', '.join(sorted(_CONTENTS))}"
-    )
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONTENTS})
+__getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

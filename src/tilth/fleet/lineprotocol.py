@@ -24,6 +24,7 @@ from zlib import crc32
 import pandas as pd
 
 from tilth.core.errors import InputError, TilthError
+from tilth.core.files import whole_file
 from tilth.fleet.channels import CHANNEL_NAMES
 
 #: Tags of a sample, in the order of their names, as the receivers like them.
@@ -157,17 +158,15 @@ def write_file(path: str | os.PathLike[str], lines: Iterable[str]) -> int:
     The file appears under its name when it is complete.
     """
     path = Path(path)
-    half = path.with_name(f".{path.name}.half")
     count = 0
     opener: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(half, "wt", encoding="utf-8", newline="\n") as stream:
-            for text in lines:
-                stream.write(text + "\n")
-                count += 1
-        half.rename(path)
-    finally:
-        half.unlink(missing_ok=True)
+    with (
+        whole_file(path) as half,
+        opener(half, "wt", encoding="utf-8", newline="\n") as stream,
+    ):
+        for text in lines:
+            stream.write(text + "\n")
+            count += 1
     return count
 
 

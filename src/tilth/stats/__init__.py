@@ -3,8 +3,7 @@
 Thin over scipy; nothing here knows about soils or chambers.
 """
 
-from importlib import import_module
-from typing import Any
+from tilth.core.lazy import table_of_contents
 
 #: What -> the module that holds it: the table of contents of this room.
 _CONTENTS = {
@@ -38,16 +37,4 @@ _CONTENTS = {
     "allan_deviation": "autocorrelation",
 }
 
-__all__ = sorted(_CONTENTS)
-
-
-def __getattr__(name: str) -> Any:
-    try:
-        module = import_module(f"{__name__}.{_CONTENTS[name]}")
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    return getattr(module, name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

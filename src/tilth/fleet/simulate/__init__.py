@@ -6,8 +6,7 @@ real broker (true: every byte is the firmware's). Both take the same plan of fau
 For closures alone, without records, there is `tilth.chambers.simulate_fleet`.
 """
 
-from importlib import import_module
-from typing import Any
+from tilth.core.lazy import table_of_contents
 
 #: What -> the module that holds it.
 _CONTENTS = {
@@ -35,16 +34,4 @@ _CONTENTS = {
     "NULL": "layouts",
 }
 
-__all__ = sorted(_CONTENTS)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _CONTENTS:
-        return getattr(import_module(f"{__name__}.{_CONTENTS[name]}"), name)
-    raise AttributeError(
-        f"{__name__} has no {name!r}; it has {', '.join(sorted(_CONTENTS))}"
-    )
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONTENTS})
+__getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
