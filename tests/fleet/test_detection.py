@@ -37,24 +37,36 @@ def fleet(seed, devices=85 if FULL else 24, days=5.0 if FULL else 2.0):
     return cycles, judge(cycles)
 
 
-@pytest.mark.parametrize("seed", HELD_OUT if FULL else HELD_OUT[:1])
-def test_stuck_and_clogged_chambers_are_found_and_told_apart(seed):
+#: One episode of seed 1002 misses the bar, and is not to be tuned away: 39 cycles with
+#: the lid stuck open pass for stuck closed, whose precision is 0.949.
+CONFUSED = pytest.mark.xfail(strict=True, reason="stuck open taken for stuck closed")
+TOLD_APART = [1001, pytest.param(1002, marks=CONFUSED), 1003] if FULL else [1001]
+
+
+def scored(seed):
     cycles, verdict = fleet(seed)
-    found = scores(
-        cycles["truth"].to_numpy(str), verdict["state"].to_numpy(str), GROUPS
-    )
-    print(f"\nseed {seed}\n{found.round(4)}")
-    print(pd.crosstab(cycles["truth"], verdict["state"]))
-    bar = found.loc["stuck_or_clogged"]
-    assert bar["cycles"] > 100
-    assert bar["recall"] >= 0.95
-    assert bar["precision"] >= 0.95
-    # Which of them it is can be wrong for the whole of an episode: in seed 1002 one of
-    # 39 cycles with the lid stuck open passes for stuck closed (precision 0.949).
+    truth, found = (x.to_numpy(str) for x in (cycles["truth"], verdict["state"]))
+    table = scores(truth, found, GROUPS)
+    print(f"\nseed {seed}\n{table.round(4)}")
+    print(pd.crosstab(truth, found))
+    return table
+
+
+@pytest.mark.parametrize("seed", HELD_OUT if FULL else HELD_OUT[:1])
+def test_stuck_and_clogged_chambers_are_found(seed):
+    found = scored(seed).loc["stuck_or_clogged"]
+    assert found["cycles"] > 100
+    assert found["recall"] >= 0.95
+    assert found["precision"] >= 0.95
+
+
+@pytest.mark.parametrize("seed", TOLD_APART)
+def test_stuck_and_clogged_chambers_are_told_apart(seed):
+    table = scored(seed)
     for name in ("stuck_closed", "stuck_open", "clogged"):
-        assert found.loc[name, "cycles"] > 100
-        assert found.loc[name, "recall"] >= 0.9
-        assert found.loc[name, "precision"] >= 0.9
+        assert table.loc[name, "cycles"] > 100
+        assert table.loc[name, "recall"] >= 0.95
+        assert table.loc[name, "precision"] >= 0.95
 
 
 @pytest.mark.parametrize("seed", HELD_OUT if FULL else HELD_OUT[:1])
