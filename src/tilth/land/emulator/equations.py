@@ -1,0 +1,267 @@
+r"""The emulator's equations in JAX: one day of one land column, and a run of many.
+
+A land surface model is imitated by three stores and fifteen parameters per cell and
+calendar month (Olson, Nitta & Yoshimura 2024, J. Hydrol.,
+doi:10.1016/j.jhydrol.2024.131093). With snow :math:`S`, top soil water :math:`y`
+(relative to its mean), wetland store :math:`W`, rain :math:`P_r` and snowfall
+:math:`P_s`:
+
+.. math::
+
+    A &= \min(\sqrt{S / 100\,\mathrm{mm}}, 1) \\
+    \dot S &= a (P_s + A P_r) - M, \qquad
+    M = b\,H(T - T_c)\,(T - T_c)^{\chi} \le S / \Delta t + a (P_s + A P_r) \\
+    P &= c M + d (1 - A) P_r + \omega W \\
+    f &= H(T - 0\,^\circ\mathrm{C})
+         \big/ \{[1 + e^{k_1 (y - y_*)}] [1 + e^{k_2 (P - P_*)}]\} \\
+    \dot y &= f P - g\,H(-S) (q_s(T, p) - q) - e (y - y_0) \\
+    \dot W &= (1 - \alpha)(1 - f) P - \omega W \\
+    R &= \alpha (1 - f) P + h
+
+The published scheme is explicit. The implicit one empties the wetland store first,
+linearises :math:`f` around the present soil water and is stable at any step; what it
+calls infiltration is what the soil received, to the last bit. In the closed variant
+:math:`e (y - y_0)` is not lost: it fills a deep store, whose outflow :math:`D / \tau`
+takes the place of :math:`h`, so that a run conserves water.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tilth.core.accelerate import jax, jnp
+from tilth.core.constants import ZERO_CELSIUS
+
+Array = jax.Array
+
+#: Snow water equivalent of full cover, mm (MATSIRO; kg m-2).
+FULL_COVER = 100.0
+
+#: Snow below this counts as none where the switch is sharp, mm.
+NO_SNOW = 1e-3
+
+#: The exponents of the logistic curves are cut here, so that nothing overflows.
+LOGISTIC_LIMIT = 30.0
+
+
+class Forcing(NamedTuple):
+    """Weather of a day; every field (cell) or, for a run, (time, cell).
+
+    ``rain`` and ``snowfall`` in mm day-1, ``temperature`` in K, ``humidity`` (specific)
+    in kg kg-1, ``pressure`` in Pa.
+    """
+
+    rain: Array
+    snowfall: Array
+    temperature: Array
+    humidity: Array
+    pressure: Array
+
+
+class State(NamedTuple):
+    """The stores, mm, every field (cell); ``deep`` stays zero unless closed."""
+
+    snow: Array
+    soil: Array
+    wetland: Array
+    deep: Array
+
+
+class Fluxes(NamedTuple):
+    """What left a column in a day, mm day-1, every field (cell).
+
+    ``losses`` is the water that the factors :math:`a`, :math:`c` and :math:`d` take
+    away: interception and sublimation in the closed variant.
+    """
+
+    surface_runoff: Array
+    base_runoff: Array
+    evaporation: Array
+    losses: Array
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which form of the equations is meant.
+
+    Parameters
+    ----------
+    implicit : bool
+        The implicit scheme instead of the published explicit one.
+    closed : bool
+        A deep store takes what drains; only with `implicit`.
+    frost_width : float
+        Width of the switch :math:`H(T)` at 0 degC, K; zero for a sharp one.
+    snow_depth : float
+        Snow that lowers evaporation to 1/e, mm; zero for a sharp switch.
+    """
+
+    implicit: bool = True
+    closed: bool = False
+    frost_width: float = 0.5
+    snow_depth: float = 2.0
+
+    def __post_init__(self):
+        if self.closed and not self.implicit:
+            raise ValueError("the closed variant needs the implicit scheme")
+
+
+#: The variants by name.
+VARIANTS = {
+    "published": Variant(implicit=False, frost_width=0.0, snow_depth=0.0),
+    "smooth": Variant(implicit=False),
+    "implicit": Variant(),
+    "closed": Variant(closed=True),
+}
+
+
+def saturation_humidity(temperature: Array, pressure: Array) -> Array:
+    r"""Return the specific humidity of saturated air, kg kg-1, as published.
+
+    :math:`q_s = 0.622 e_s / (p - 0.378 e_s)` with
+    :math:`e_s = 611.2 \exp[17.67 (T - 273.15) / (T - 29.65)]` (Bolton 1980, eq. 10).
+    """
+    es = 611.2 * jnp.exp(
+        17.67 * (temperature - ZERO_CELSIUS) / (temperature - (ZERO_CELSIUS - 243.5))
+    )
+    return 0.622 * es / (pressure - 0.378 * es)
+
+
+def _growth(slope: Array, distance: Array) -> Array:
+    """Return exp(slope distance), cut where the logistic curve is flat."""
+    return jnp.exp(jnp.clip(slope * distance, -LOGISTIC_LIMIT, LOGISTIC_LIMIT))
+
+
+def step(
+    state: State,
+    forcing: Forcing,
+    parameters: Array,
+    runoff_share: Array | float,
+    variant: Variant,
+) -> tuple[State, Fluxes]:
+    """Advance the stores by one day.
+
+    Parameters
+    ----------
+    state : State
+        At the start of the day, fields (cell).
+    forcing : Forcing
+        Of the day, fields (cell).
+    parameters : array, shape (15, cell)
+        Of the month, in the order of `tilth.land.emulator.parameters.PARAMETERS`.
+    runoff_share : array, shape (cell), or float
+        Share of refused water that runs off at once.
+    variant : Variant
+        Form of the equations; static under `jax.jit`.
+
+    Returns
+    -------
+    State, Fluxes
+        At the end of the day, and of the day.
+    """
+    a, b, t_c, chi, c, d, omega, g, e, y_0, h, k_1, y_star, k_2, p_star = parameters
+    rain, snowfall, temperature, humidity, pressure = forcing
+    snow, soil, wetland, deep = state
+
+    some = snow > 0.0
+    cover = jnp.where(
+        some, jnp.minimum(jnp.sqrt(jnp.where(some, snow, 1.0) / FULL_COVER), 1.0), 0.0
+    )
+    gain = a * (snowfall + cover * rain)
+    warm = temperature > t_c
+    excess = jnp.where(warm, temperature - t_c, 1.0)
+    melt = jnp.minimum(jnp.where(warm, b * excess**chi, 0.0), snow + gain)
+    snow_end = snow + gain - melt
+
+    release = omega * wetland
+    if variant.implicit:
+        release = release / (1.0 + omega)
+    bare_rain = (1.0 - cover) * rain
+    supply = c * melt + d * bare_rain + release
+
+    if variant.frost_width:
+        thawed = jax.nn.sigmoid((temperature - ZERO_CELSIUS) / variant.frost_width)
+    else:
+        thawed = jnp.where(temperature > ZERO_CELSIUS, 1.0, 0.0)
+    filling = _growth(k_1, soil - y_star)
+    share = thawed / ((1.0 + filling) * (1.0 + _growth(k_2, supply - p_star)))
+
+    deficit = saturation_humidity(temperature, pressure) - humidity
+    if variant.snow_depth:
+        evaporation = (
+            g * jnp.exp(-snow / variant.snow_depth) * jnp.maximum(deficit, 0.0)
+        )
+    else:
+        evaporation = jnp.where(snow < NO_SNOW, g * deficit, 0.0)
+
+    if variant.implicit:
+        slope = -k_1 * filling / (1.0 + filling) * share
+        guess = soil + (share * supply - evaporation - e * (soil - y_0)) / (
+            1.0 + e - slope * supply
+        )
+        infiltration = jnp.clip(share + slope * (guess - soil), 0.0, 1.0) * supply
+        drainage = e * (guess - y_0)
+    else:
+        infiltration = share * supply
+        drainage = e * (soil - y_0)
+
+    if variant.closed:
+        drainage = jnp.maximum(drainage, -deep)
+        deep_end = (deep + drainage) * h / (h + 1.0)
+        base = deep + drainage - deep_end
+    else:
+        deep_end, base = deep, h * jnp.ones_like(soil)
+
+    refused = supply - infiltration
+    end = State(
+        snow=snow_end,
+        soil=soil + infiltration - evaporation - drainage,
+        wetland=wetland - release + (1.0 - runoff_share) * refused,
+        deep=deep_end,
+    )
+    losses = (
+        (1.0 - a) * (snowfall + cover * rain) + (1.0 - c) * melt + (1.0 - d) * bare_rain
+    )
+    return end, Fluxes(runoff_share * refused, base, evaporation, losses)
+
+
+def simulate(
+    state: State,
+    forcing: Forcing,
+    month: Array,
+    parameters: Array,
+    runoff_share: Array | float,
+    variant: Variant,
+) -> tuple[State, State, Fluxes]:
+    """Run freely from a state through every day of the forcing.
+
+    Parameters
+    ----------
+    state : State
+        Before the first day, fields (cell).
+    forcing : Forcing
+        Fields (time, cell).
+    month : array of int, shape (time)
+        Calendar month of each day, 0 to 11.
+    parameters : array, shape (15, 12, cell)
+        Per calendar month.
+    runoff_share : array, shape (cell), or float
+        See `step`.
+    variant : Variant
+        Static.
+
+    Returns
+    -------
+    State, State, Fluxes
+        The state after the last day, to go on from; the states at the end of every
+        day and the fluxes of every day, fields (time, cell).
+    """
+
+    def day(now: State, inputs: tuple[Forcing, Array]) -> tuple[State, tuple]:
+        weather, index = inputs
+        then, fluxes = step(now, weather, parameters[:, index], runoff_share, variant)
+        return then, (then, fluxes)
+
+    last, (states, fluxes) = jax.lax.scan(day, state, (forcing, month))
+    return last, states, fluxes

@@ -1,0 +1,1 @@
+"""Process equations that several systems share: air, light, leaves, frozen ground."""
