@@ -12,6 +12,8 @@ kept in the folder ``jax`` beside the downloads (see `tilth.core.datasets`).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tilth.core.datasets import cache_folder
 from tilth.core.optional import load
 
@@ -20,8 +22,12 @@ __all__ = ["jax", "jnp"]
 #: Compiling faster than this is not worth a file, s.
 _KEEP_SECONDS = 0.5
 
-jax = load("jax", "jax")
-jnp = load("jax.numpy", "jax")
+if TYPE_CHECKING:
+    import jax
+    import jax.numpy as jnp
+else:
+    jax = load("jax", "jax")
+    jnp = load("jax.numpy", "jax")
 
 
 jax.config.update("jax_enable_x64", True)

@@ -1,0 +1,1 @@
+"""An emulator of any land model: three stores, fifteen parameters per month."""
