@@ -31,6 +31,6 @@ else:
 
 
 jax.config.update("jax_enable_x64", True)
-if jax.config.jax_compilation_cache_dir is None:  # else the user has chosen
+if jax.config.values["jax_compilation_cache_dir"] is None:  # else the user has chosen
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _KEEP_SECONDS)
