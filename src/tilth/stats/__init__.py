@@ -35,6 +35,10 @@ _CONTENTS = {
     "effective_sample_size": "autocorrelation",
     "se_inflation": "autocorrelation",
     "allan_deviation": "autocorrelation",
+    "nse": "scores",
+    "kge": "scores",
+    "bias": "scores",
+    "score_intervals": "scores",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
