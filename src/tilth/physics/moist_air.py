@@ -24,6 +24,9 @@ _AT_ZERO = 611.2
 #: Factor and offset (degC) of Magnus' formula. WMO-No. 8 (2018), annex 4.B.
 _MAGNUS = {"water": (17.62, 243.12), "ice": (22.46, 272.62)}
 
+#: Fall of the latent heat of vaporization with temperature, J kg-1 K-1. Stull (1988).
+_LATENT_HEAT_SLOPE = 2370.0
+
 #: The formula has a pole far below any air temperature: it is held constant beyond
 #: these limits, degC, so that a bad iterate of a solver cannot reach it.
 _COLDEST, _HOTTEST = -150.0, 150.0
@@ -226,6 +229,31 @@ def air_density(
         1.0 + (1.0 / MASS_RATIO - 1.0) * jnp.asarray(specific_humidity)
     )
     return pressure / (GAS_CONSTANT_DRY_AIR * virtual)
+
+
+def latent_heat_of_vaporization(temperature: Array) -> Array:
+    r"""Latent heat of vaporization, falling with temperature as Kirchhoff's law asks.
+
+    .. math:: L = 2.501\times10^6 - 2370\,t
+
+    Models that move water of 0 degC only use the constant
+    `tilth.core.constants.LATENT_HEAT_VAPORIZATION` instead, so that energy closes.
+
+    Parameters
+    ----------
+    temperature : array_like
+        K.
+
+    Returns
+    -------
+    jax.Array
+        J kg-1.
+
+    References
+    ----------
+    Stull (1988), An Introduction to Boundary Layer Meteorology, appendix C.
+    """
+    return LATENT_HEAT_VAPORIZATION - _LATENT_HEAT_SLOPE * _celsius(temperature)
 
 
 def psychrometric_constant(
