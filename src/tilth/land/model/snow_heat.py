@@ -202,13 +202,19 @@ def conduct(
     links, below, capacity = _column(ice, dt, ground_conductance, conductivity, density)
     ground = ground_temperature - ZERO_CELSIUS
     source = capacity * (jnp.asarray(temperature) - ZERO_CELSIUS) + below * ground
-    source = source.at[0].add(top_flux)
+    source = jnp.concatenate([source[:1] + top_flux, source[1:]])
+    diagonal = capacity + below
+
+    def let_go(_, free):
+        cold = _solve(links, diagonal, source, free)
+        return free | (source < _apply(links, diagonal, cold))
+
     # Held layers are at zero on this scale, so their leftover is first the source.
-    free = source < 0.0
-    for _ in range(ice.shape[0]):
-        cold = _solve(links, capacity + below, source, free)
-        left = source - _apply(links, capacity + below, cold)
-        free = free | (left < 0.0)
+    # Which layers are free is a choice, not a number: no derivative goes through it.
+    rounds = ice.shape[0] - 1
+    free = jax.lax.fori_loop(0, rounds, let_go, jax.lax.stop_gradient(source) < 0.0)
+    cold = _solve(links, diagonal, source, free)
+    left = source - _apply(links, diagonal, cold)
     left = jnp.where(cold < 0.0, 0.0, jnp.maximum(left, 0.0))
     bottom = jnp.sum(below * (cold - ground), axis=0)
     return Conduction(cold + ZERO_CELSIUS, left, bottom)
@@ -233,7 +239,7 @@ def melt(ice, temperature, heat) -> Melt:
         Ice left and melted, and the heat that found no ice.
     """
     left, melted = [], []
-    carry = 0.0
+    carry = jnp.zeros_like(jnp.asarray(ice)[0])
     for amount, kelvin, supply in zip(ice, temperature, heat, strict=True):
         price = LATENT_HEAT_FUSION + HEAT_CAPACITY_ICE * (ZERO_CELSIUS - kelvin)
         carry = carry + supply
@@ -263,7 +269,7 @@ def sublimate(ice, temperature, amount) -> Sublimation:
         Ice left, ice gone (less than asked for where there is less) and its heat.
     """
     amount = jnp.asarray(amount)
-    left, heat, rest = [], 0.0, amount
+    left, heat, rest = [], jnp.zeros_like(amount), amount
     for k, (layer, kelvin) in enumerate(zip(ice, temperature, strict=True)):
         gone = jnp.minimum(rest, layer) if k == 0 else jnp.clip(rest, 0.0, layer)
         left.append(layer - gone)
@@ -303,7 +309,8 @@ def _apply(links, diagonal, x):
 def _solve(links, diagonal, source, free):
     """Column with the layers that are not free held at zero; Thomas from the bottom."""
     count = source.shape[0]
-    pivots, values = [None] * count, [None] * count
+    pivots: dict[int, jax.Array] = {}
+    values: dict[int, jax.Array] = {}
     for k in range(count - 1, -1, -1):
         pivot, value = diagonal[k], source[k]
         if k > 0:

@@ -140,7 +140,8 @@ def percolate(
             'choose "instant" or "gravity"'
         )
     solid, kelvins, wet = [], [], []
-    flow, total = jnp.asarray(inflow), 0.0
+    flow = jnp.asarray(inflow)
+    total = jnp.zeros_like(flow)
     for amount, kelvin, water in zip(ice, temperature, liquid, strict=True):
         at_hand = flow + water
         cold = HEAT_CAPACITY_ICE * (ZERO_CELSIUS - kelvin) * amount
