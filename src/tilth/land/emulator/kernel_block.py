@@ -1,0 +1,346 @@
+"""Blocks of cells run through their days, as short loops for a compiler.
+
+The equations are those of `tilth.land.emulator.equations.step`, and so is their order.
+Each loop goes over the lanes of a block, one cell in each, and does one step of the day
+with no call and no branch inside, so that it becomes vector instructions. All that is
+compiled is in this file and in `kernel_math`, since numba's cache of a function is
+renewed when its own file changes, and only then: after a change in `kernel_math`,
+touch this file.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from tilth.core.constants import ZERO_CELSIUS
+from tilth.land.emulator.kernel_math import FAST, exponential, power
+from tilth.land.emulator.parameters import PARAMETERS
+from tilth.land.emulator.variants import FULL_COVER, LOGISTIC_LIMIT, NO_SNOW
+
+#: Cells per block; one row of a block's memory.
+LANES = 512
+
+#: A block's cells are filled up to a multiple of this, so that no loop has a
+#: remainder that would be computed by other instructions.
+FULL = 64
+
+#: Stores below this are empty, mm: they would decay into numbers that are too small
+#: for the processor's fast path.
+EMPTY = 1e-15
+
+# Rows of a block's memory. All of it is one array with known distances between rows:
+# then the compiler sees that no row overlaps another, and needs no test for it.
+A, B, TC, CHI, C, D, OMEGA, G, E, Y0, H, K1, YS, K2, PS = (
+    row * LANES for row in range(15)
+)
+RAIN, SNOWFALL, TEMPERATURE, HUMIDITY, PRESSURE = (row * LANES for row in range(15, 20))
+SNOW, SOIL, WETLAND, DEEP = (row * LANES for row in range(20, 24))
+(
+    SHARE,
+    REFERENCE,
+    EVAPORATION,
+    LOSSES,
+    SUPPLY,
+    THAW,
+    INFILTRATION,
+    DRAINAGE,
+    BASE,
+    RUNOFF,
+    BALANCE,
+    RESIDUAL,
+    TOTAL_SOIL,
+    STRANGE,
+) = (row * LANES for row in range(24, 38))
+ROWS = 38
+N_PARAMETERS = len(PARAMETERS)
+
+_compiled = njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+
+
+@_compiled
+def _bring(w, row, values, first, size, factor):
+    """Copy a stretch of cells into a row."""
+    lanes, cells = w[row : row + size], values[first : first + size]
+    for i in range(size):
+        lanes[i] = cells[i] * factor
+
+
+@_compiled
+def _take(w, row, values, first, size, factor):
+    """Copy a row out to a stretch of cells."""
+    lanes, cells = w[row : row + size], values[first : first + size]
+    for i in range(size):
+        cells[i] = lanes[i] * factor
+
+
+@_compiled
+def _between(x, limits):
+    """Return whether x is a number between two others."""
+    return (x >= limits[0]) & (x <= limits[1])
+
+
+@_compiled
+def _look(w, n, limits):
+    """Mark the cells whose weather cannot be."""
+    one = w.dtype.type(1.0)
+    for i in range(n):
+        fine = (
+            _between(w[i + RAIN], limits[0])
+            & _between(w[i + SNOWFALL], limits[1])
+            & _between(w[i + TEMPERATURE], limits[2])
+            & _between(w[i + HUMIDITY], limits[3])
+            & _between(w[i + PRESSURE], limits[4])
+        )
+        w[i + STRANGE] = w[i + STRANGE] if fine else one
+
+
+@_compiled
+def _evaporate(w, n, snow_depth):
+    """Evaporation of the day under the snow that the day began with."""
+    real = w.dtype.type
+    zero, melting, pole = real(0.0), real(ZERO_CELSIUS), real(ZERO_CELSIUS - 243.5)
+    bolton, slope, ratio, rest = real(611.2), real(17.67), real(0.622), real(0.378)
+    for i in range(n):
+        t = w[i + TEMPERATURE]
+        es = bolton * exponential(slope * (t - melting) / (t - pole))
+        saturated = ratio * es / (w[i + PRESSURE] - rest * es)
+        w[i + EVAPORATION] = w[i + G] * (saturated - w[i + HUMIDITY])
+    if snow_depth > zero:
+        deepest = real(60.0)  # depths of snow that hold back all but 1e-26
+        for i in range(n):
+            depth = w[i + SNOW] / snow_depth
+            depth = depth if depth < deepest else deepest
+            possible = w[i + EVAPORATION]
+            possible = possible if possible > zero else zero
+            w[i + EVAPORATION] = possible * exponential(-depth)
+    else:
+        trace = real(NO_SNOW)
+        for i in range(n):
+            bare = w[i + SNOW] < trace
+            w[i + EVAPORATION] = w[i + EVAPORATION] if bare else zero
+
+
+@_compiled
+def _melt(w, n):
+    """Snow at the end of the day, and what rain and melt bring to the soil."""
+    real = w.dtype.type
+    zero, one, full = real(0.0), real(1.0), real(1.0 / FULL_COVER)
+    for i in range(n):
+        excess = w[i + TEMPERATURE] - w[i + TC]
+        warm = excess > zero
+        melt = w[i + B] * power(excess if warm else one, w[i + CHI])
+        w[i + SUPPLY] = melt if warm else zero
+    for i in range(n):
+        snow, rain, a = w[i + SNOW], w[i + RAIN], w[i + A]
+        cover = np.sqrt(snow * full)
+        cover = cover if cover < one else one
+        fallen = w[i + SNOWFALL] + cover * rain
+        present = snow + a * fallen
+        melt = w[i + SUPPLY]
+        melt = melt if melt < present else present
+        bare_rain = (one - cover) * rain
+        losses = (
+            (one - a) * fallen + (one - w[i + C]) * melt + (one - w[i + D]) * bare_rain
+        )
+        w[i + SNOW] = present - melt
+        w[i + SUPPLY] = w[i + C] * melt + w[i + D] * bare_rain
+        w[i + LOSSES] = losses
+        w[i + BALANCE] = rain + w[i + SNOWFALL] - losses - (w[i + SNOW] - snow)
+
+
+@_compiled
+def _thaw(w, n, frost_width):
+    """Share of the ground that takes water because it is not frozen."""
+    real = w.dtype.type
+    zero, one, melting = real(0.0), real(1.0), real(ZERO_CELSIUS)
+    if frost_width > zero:
+        # Beyond this the share is 2e-9 or 4e-18: nothing in either precision.
+        end = real(20.0) if w.itemsize == 4 else real(40.0)
+        for i in range(n):
+            x = (melting - w[i + TEMPERATURE]) / frost_width
+            x = x if x < end else end
+            x = x if x > -end else -end
+            w[i + THAW] = one / (one + exponential(x))
+    else:
+        for i in range(n):
+            w[i + THAW] = one if w[i + TEMPERATURE] > melting else zero
+
+
+@_compiled
+def _growth(x, end):
+    """Return exp(x), x cut to -end ... end."""
+    x = x if x < end else end
+    x = x if x > -end else -end
+    return exponential(x)
+
+
+@_compiled
+def _infiltrate(w, n, implicit):
+    """Empty the wetland, and part the supply into infiltration and what is refused."""
+    real = w.dtype.type
+    zero, one, end = real(0.0), real(1.0), real(LOGISTIC_LIMIT)
+    damped = one if implicit else zero
+    for i in range(n):
+        release = w[i + OMEGA] * w[i + WETLAND]
+        release = release / (one + damped * w[i + OMEGA])
+        w[i + WETLAND] -= release
+        w[i + BALANCE] += release
+        w[i + SUPPLY] += release
+    for i in range(n):
+        x = w[i + K2] * (w[i + SUPPLY] - w[i + PS])
+        w[i + THAW] = w[i + THAW] / (one + _growth(x, end))
+    if implicit:
+        for i in range(n):
+            soil, supply, e = w[i + SOIL], w[i + SUPPLY], w[i + E]
+            k_1, y_0 = w[i + K1], w[i + Y0]
+            filling = _growth(k_1 * (soil - w[i + YS]), end)
+            share = w[i + THAW] / (one + filling)
+            slope = -k_1 * filling / (one + filling) * share
+            change = (share * supply - w[i + EVAPORATION] - e * (soil - y_0)) / (
+                one + e - slope * supply
+            )
+            taken = share + slope * change
+            taken = taken if taken > zero else zero
+            taken = taken if taken < one else one
+            w[i + INFILTRATION] = taken * supply
+            w[i + DRAINAGE] = e * (soil + change - y_0)
+    else:
+        for i in range(n):
+            soil = w[i + SOIL]
+            filling = _growth(w[i + K1] * (soil - w[i + YS]), end)
+            w[i + INFILTRATION] = w[i + THAW] / (one + filling) * w[i + SUPPLY]
+            w[i + DRAINAGE] = w[i + E] * (soil - w[i + Y0])
+
+
+@_compiled
+def _drain(w, n, closed):
+    """Take base runoff out of the deep store where there is one."""
+    real = w.dtype.type
+    one, empty = real(1.0), real(EMPTY)
+    if closed:
+        for i in range(n):
+            deep, h, drainage = w[i + DEEP], w[i + H], w[i + DRAINAGE]
+            drainage = drainage if drainage > -deep else -deep
+            left = (deep + drainage) * h / (h + one)
+            left = left if left > empty else real(0.0)
+            w[i + DRAINAGE] = drainage
+            w[i + BASE] = deep + drainage - left
+            w[i + DEEP] = left
+            w[i + BALANCE] -= left - deep
+    else:
+        for i in range(n):
+            w[i + BASE] = w[i + H]
+
+
+@_compiled
+def _settle(w, n):
+    """Soil, wetland and runoff at the end of the day; the day's ledger."""
+    real = w.dtype.type
+    zero, one, empty = real(0.0), real(1.0), real(EMPTY)
+    for i in range(n):
+        evaporation = w[i + EVAPORATION]
+        refused = w[i + SUPPLY] - w[i + INFILTRATION]
+        soil = w[i + SOIL]
+        w[i + SOIL] = soil + w[i + INFILTRATION] - evaporation - w[i + DRAINAGE]
+        wetland = w[i + WETLAND]
+        filled = wetland + (one - w[i + SHARE]) * refused
+        filled = filled if filled > empty else zero
+        w[i + WETLAND] = filled
+        w[i + RUNOFF] = w[i + SHARE] * refused + w[i + BASE]
+        w[i + EVAPORATION] = evaporation + w[i + LOSSES]
+        change = (w[i + SOIL] - soil) + (filled - wetland)
+        w[i + RESIDUAL] += w[i + BALANCE] - evaporation - w[i + RUNOFF] - change
+        w[i + TOTAL_SOIL] = w[i + SOIL] + w[i + REFERENCE]
+
+
+@_compiled
+def run_blocks(
+    first_block,
+    last_block,
+    edges,
+    pieces,
+    weather,
+    per_day,
+    limits,
+    months,
+    parameters,
+    share,
+    reference,
+    implicit,
+    closed,
+    frost_width,
+    snow_depth,
+    state,
+    outputs,
+    residual,
+    strange,
+):
+    """Run some blocks through all days; everything else is that of `simulate`.
+
+    Block b consists of the rows ``edges[b]:edges[b + 1]`` of `pieces`, each of them a
+    stretch of neighbouring cells: first cell, number of cells, first lane. The rows of
+    `months` are stretches of days of one month: first day, day after the last, month.
+    """
+    rain, snowfall, temperature, humidity, pressure = weather
+    snow, soil, wetland, runoff, evaporation = outputs
+    real = state.dtype.type
+    one, per_unit = real(1.0), real(1.0) / per_day
+    for block in range(first_block, last_block):
+        w = np.zeros(ROWS * LANES, state.dtype)
+        w[TEMPERATURE : TEMPERATURE + LANES] = real(280.0)
+        w[PRESSURE : PRESSURE + LANES] = real(1e5)
+        lanes = 0
+        for j in range(edges[block], edges[block + 1]):
+            cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
+            for store in range(4):
+                row = SNOW + store * LANES
+                _bring(w, row + lane, state[store], cell, size, one)
+            _bring(w, SHARE + lane, share, cell, size, one)
+            _bring(w, REFERENCE + lane, reference, cell, size, one)
+            lanes += size
+        n = (lanes + FULL - 1) // FULL * FULL
+        for k in range(months.shape[0]):
+            month = months[k, 2]
+            for j in range(edges[block], edges[block + 1]):
+                cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
+                for p in range(N_PARAMETERS):
+                    row = p * LANES
+                    _bring(w, row + lane, parameters[p, month], cell, size, one)
+            for day in range(months[k, 0], months[k, 1]):
+                for j in range(edges[block], edges[block + 1]):
+                    cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
+                    _bring(w, RAIN + lane, rain[day], cell, size, per_day)
+                    _bring(w, SNOWFALL + lane, snowfall[day], cell, size, per_day)
+                    _bring(w, TEMPERATURE + lane, temperature[day], cell, size, one)
+                    _bring(w, HUMIDITY + lane, humidity[day], cell, size, one)
+                    _bring(w, PRESSURE + lane, pressure[day], cell, size, one)
+                _look(w, n, limits)
+                _evaporate(w, n, snow_depth)
+                _melt(w, n)
+                _thaw(w, n, frost_width)
+                _infiltrate(w, n, implicit)
+                _drain(w, n, closed)
+                _settle(w, n)
+                for j in range(edges[block], edges[block + 1]):
+                    cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
+                    _take(w, SNOW + lane, snow[day], cell, size, one)
+                    _take(w, TOTAL_SOIL + lane, soil[day], cell, size, one)
+                    _take(w, WETLAND + lane, wetland[day], cell, size, one)
+                    _take(w, RUNOFF + lane, runoff[day], cell, size, per_unit)
+                    if evaporation.shape[0]:
+                        _take(
+                            w,
+                            EVAPORATION + lane,
+                            evaporation[day],
+                            cell,
+                            size,
+                            per_unit,
+                        )
+        for j in range(edges[block], edges[block + 1]):
+            cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
+            for store in range(4):
+                row = SNOW + store * LANES
+                _take(w, row + lane, state[store], cell, size, one)
+            _take(w, RESIDUAL + lane, residual, cell, size, one)
+            _take(w, STRANGE + lane, strange, cell, size, one)
