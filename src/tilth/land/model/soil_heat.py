@@ -13,6 +13,7 @@ from tilth.core.accelerate import jnp
 from tilth.core.constants import (
     HEAT_CAPACITY_ICE,
     HEAT_CAPACITY_WATER,
+    ICE_DENSITY,
     WATER_DENSITY,
 )
 from tilth.land.model import tridiagonal
@@ -88,7 +89,9 @@ def conductivity_frozen(
     r"""Thermal conductivity of freezing soil, by Campbell's curve with ice.
 
     .. math:: \lambda = C_1 + C_2 x - (C_1 - C_4) \exp[-(C_3 x)^{C_5}], \quad
-       x = \theta_l + (1 + F_1 \theta_i^{F_2})\, \theta_i .
+       x = \theta_l + (1 + F_1 v_i^{F_2})\, v_i ,
+
+    with the volume of the ice, :math:`v_i = \theta_i \rho_w / \rho_i`.
 
     Parameters
     ----------
@@ -108,8 +111,8 @@ def conductivity_frozen(
     693-704, eqs 14-15 and table 1.
     """
     c1, c2, c3, c4, c5, f1, f2 = parameters
-    safe = jnp.maximum(ice, 1e-12)
-    x = water - ice + (1.0 + f1 * safe**f2) * ice
+    volume = ice * WATER_DENSITY / ICE_DENSITY
+    x = water - ice + (1.0 + f1 * jnp.maximum(volume, 1e-12) ** f2) * volume
     return c1 + c2 * x - (c1 - c4) * jnp.exp(-((c3 * x) ** c5))
 
 

@@ -130,27 +130,26 @@ def _bottom_face(head: tuple, k: tuple, bottom: Any, thickness: Any) -> _Faces:
     return _Faces(value * gradient, by_above, none)
 
 
-def _hand_on(excess_of: Any, theta: Any, fluxes: Any, dz: Any, dt: Any) -> tuple:
+def _hand_on(excess_of: Any, theta: Any, fluxes: Any, layers: tuple, dt: Any) -> tuple:
     """Hand each layer's excess down, and what the last one cannot take, up.
 
-    ``excess_of(theta, layer)`` is negative where a layer is short. Returns water,
-    fluxes, and the excess that is left above the first layer, m s-1.
+    ``excess_of(theta, low, high)`` is negative where a layer is short. `layers` holds
+    thickness, low and high. Returns water, fluxes, and the excess that is left above
+    the first layer, m s-1.
     """
+    dz = layers[0]
 
     def step(carry, layer):
-        theta, dz, k = layer
+        theta, dz, low, high = layer
         theta = theta + carry / dz
-        excess = excess_of(theta, k)
+        excess = excess_of(theta, low, high)
         return excess * dz, (theta - excess, excess * dz)
 
     none = jnp.zeros_like(theta[0])
-    order = jnp.arange(len(theta))
-    left, (theta, given) = tridiagonal.sweep(step, none, (theta, dz, order))
+    left, (theta, given) = tridiagonal.sweep(step, none, (theta, *layers))
     fluxes = fluxes.at[1:-1].add(given[:-1] / dt)
     theta = theta.at[-1].add(left / dz[-1])
-    left, (theta, given) = tridiagonal.sweep(
-        step, none, (theta, dz, order), upward=True
-    )
+    left, (theta, given) = tridiagonal.sweep(step, none, (theta, *layers), upward=True)
     return theta, fluxes.at[1:-1].add(-given[1:] / dt), left / dt
 
 
@@ -242,10 +241,12 @@ def richards(
     ice = _column(ice, start)
     dz = _column(thickness, start)
     gap = 0.5 * (dz[:-1] + dz[1:])
+    hydraulics = jax.tree.map(lambda field: _column(field, start), hydraulics)
     in_pores = isinstance(ice_impedance, str)
     curves = curves_with_ice(hydraulics, ice) if in_pores else hydraulics
+    first = jax.tree.map(lambda field: field[0], curves)
     least = ice + curves.least_water
-    most = _column(hydraulics.saturation, start)
+    most = hydraulics.saturation
     taken = _limited(sink, start, least, dz, dt)
 
     def iterate(theta):
@@ -259,7 +260,7 @@ def richards(
             into = jnp.broadcast_to(jnp.asarray(top_flux, float), start[0].shape)
             top = _Faces(into, jnp.zeros_like(into), jnp.zeros_like(into))
         else:
-            top = _top_face(_row(head, 0), k[0][0], curves, top_head, dz[0])
+            top = _top_face(_row(head, 0), k[0][0], first, top_head, dz[0])
         last = _bottom_face(_row(head, -1), _row(k, -1), bottom, dz[-1])
         faces = _Faces(
             *(
@@ -337,15 +338,14 @@ def _within_bounds(
     ponding: Any,
 ) -> WaterStep:
     """Even out layers with too little or too much water, and keep the ledger."""
-    theta, fluxes, short = _hand_on(
-        lambda x, k: jnp.minimum(x - least[k], 0.0), theta, fluxes, dz, dt
-    )
-    theta = theta.at[0].add(short * dt / dz[0])  # more was taken than there is
     # The first layer gives nothing down: its excess stands on it, and runs off.
     bounds = most.at[0].set(jnp.inf)
-    theta, fluxes, _ = _hand_on(
-        lambda x, k: jnp.maximum(x - bounds[k], 0.0), theta, fluxes, dz, dt
-    )
+
+    def excess(theta, low, high):
+        return jnp.minimum(theta - low, 0.0) + jnp.maximum(theta - high, 0.0)
+
+    theta, fluxes, short = _hand_on(excess, theta, fluxes, (dz, least, bounds), dt)
+    theta = theta.at[0].add(short * dt / dz[0])  # more was taken than there is
     brim = most[0] + ponding / dz[0]
     overflow = jnp.maximum(theta[0] - brim, 0.0) * dz[0] / dt
     theta = theta.at[0].add(-overflow * dt / dz[0])
