@@ -15,10 +15,12 @@ computed once per series by `weather_table`.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+from tilth.core.accelerate import jnp
 from tilth.core.constants import ZERO_CELSIUS
 from tilth.land.emulator.equations import (
     FULL_COVER,
@@ -43,7 +45,7 @@ _LEAST_EXCESS = 0.02  # K
 
 #: How the kernels are compiled: multiply-add in one step, nothing else relaxed, so
 #: that a result depends neither on the machine's load nor on how cells are grouped.
-COMPILED = {
+COMPILED: dict[str, Any] = {
     "cache": True,
     "nogil": True,
     "error_model": "numpy",
@@ -69,7 +71,8 @@ def weather_table(forcing: Forcing, variant: Variant) -> np.ndarray:
     """
     fields = [np.asarray(field, float) for field in forcing]
     rain, snowfall, temperature, humidity, pressure = fields
-    deficit = np.asarray(saturation_humidity(temperature, pressure)) - humidity
+    saturated = saturation_humidity(jnp.asarray(temperature), jnp.asarray(pressure))
+    deficit = np.asarray(saturated) - humidity
     if variant.snow_depth:
         deficit = np.maximum(deficit, 0.0)
     celsius = temperature - ZERO_CELSIUS

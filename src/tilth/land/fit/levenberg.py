@@ -69,14 +69,14 @@ def add_products(rows, count, width, normal):
 
 
 @njit(**COMPILED)
-def add_pull(normal, place, towards, strength):
+def add_pull(normal, place, pull):
     """Add sum strength (place - towards)^2 to augmented normal equations."""
     n = place.size
     for i in range(n):
-        off = place[i] - towards[i]
-        normal[i, i] += strength[i]
-        normal[i, n] += strength[i] * off
-        normal[n, n] += strength[i] * off * off
+        off = place[i] - pull.towards[i]
+        normal[i, i] += pull.strength[i]
+        normal[i, n] += pull.strength[i] * off
+        normal[n, n] += pull.strength[i] * off * off
 
 
 @njit(**COMPILED)

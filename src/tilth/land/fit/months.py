@@ -12,8 +12,6 @@ of the closed variant does, from one fitted value per calendar month.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
@@ -47,72 +45,20 @@ FIRST_WETLAND, FIRST_DEEP = 16, 17
 _TARGET_OF = np.array([SNOW, SOIL, WETLAND, RUNOFF])
 
 
-class Pieces(NamedTuple):
-    """Stretches of days: where each starts and how many days it has."""
-
-    start: np.ndarray
-    length: np.ndarray
-
-
-def month_pieces(month: np.ndarray, usable: np.ndarray, first: np.ndarray) -> list:
-    """Cut a daily series into the months of its years.
-
-    Parameters
-    ----------
-    month : ndarray of int, shape (time)
-        Calendar month of each day, 0 to 11; days follow each other.
-    usable : ndarray of bool, shape (time)
-        Days of the training years.
-    first : ndarray of bool, shape (time)
-        Days whose state a run can start from.
-
-    Returns
-    -------
-    list of Pieces
-        One per calendar month. A month that starts with the series, whose eve has no
-        state or that lies partly outside the training years is left out.
-    """
-    edges = np.flatnonzero(np.diff(month)) + 1
-    starts = np.concatenate([[0], edges])
-    ends = np.concatenate([edges, [month.size]])
-    pieces = []
-    for m in range(12):
-        rows = [
-            (a, b - a)
-            for a, b in zip(starts, ends, strict=True)
-            if month[a] == m and a > 0 and first[a - 1] and usable[a:b].all()
-        ]
-        table = np.array(rows, dtype=np.int64).reshape(-1, 2)
-        pieces.append(
-            Pieces(
-                np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1])
-            )
-        )
-    return pieces
-
-
 @njit(**COMPILED)
-def month_loss(
-    value, start, length, weather, target, weight, given_wetland, switches, limit
-):
+def month_loss(value, pieces, record, goal, limit):
     """Return the weighted sum of squares of a month, or any sum above `limit`.
 
     Parameters
     ----------
     value : ndarray, shape (18,)
         Parameters, runoff share and first stores.
-    start, length : ndarray of int
-        Pieces of the month.
-    weather : ndarray, shape (time, 5)
-        Of `weather_table`.
-    target : ndarray, shape (4, time)
-        Snow, soil, wetland, runoff of the land model; NaN where unknown.
-    weight : ndarray, shape (4,)
-        Of a squared difference.
-    given_wetland : bool
-        Whether the wetland store of the land model is known.
-    switches : tuple
-        Of `variant_switches`.
+    pieces : Pieces
+        The month in its years.
+    record : Record
+        Weather and targets.
+    goal : Goal
+        Weights and form of the equations.
     limit : float
         Where the sum need not be known: it is given up.
 
@@ -121,6 +67,9 @@ def month_loss(
     float
         The sum over all days; not yet divided by the number of years.
     """
+    start, length = pieces
+    weather, target = record.weather, record.target
+    weight, given_wetland, switches = goal.weight, goal.given_wetland, goal.switches
     total = 0.0
     for k in range(start.size):
         t = start[k]
@@ -152,15 +101,16 @@ def month_loss(
 
 
 @njit(**COMPILED)
-def month_normal(
-    value, slope, start, length, weather, target, weight, given_wetland, switches
-):
+def month_normal(value, slope, pieces, record, goal):
     """Return the augmented normal equations of a month in the unit box, (19, 19).
 
     Arguments as `month_loss`; `slope`, shape (18,), is the derivative of the values
     by their place in the box.
     """
     n = FITTED
+    start, length = pieces
+    weather, target = record.weather, record.target
+    weight, given_wetland, switches = goal.weight, goal.given_wetland, goal.switches
     normal = np.zeros((n + 1, n + 1))
     by_state, by_theta = np.zeros((5, 4)), np.zeros((5, 16))
     # Tangents of the five results by the fitted values.
@@ -237,22 +187,7 @@ def month_normal(
 
 
 @njit(**COMPILED)
-def refine_month(
-    place,
-    free,
-    towards,
-    strength,
-    box,
-    start,
-    length,
-    weather,
-    target,
-    weight,
-    given_wetland,
-    switches,
-    iterations,
-    tolerance,
-):
+def refine_month(place, free, pull, box, pieces, record, goal, iterations, tolerance):
     """Move a place in the unit box to the nearest minimum of a month's loss.
 
     Parameters
@@ -261,11 +196,11 @@ def refine_month(
         Changed in place.
     free : ndarray of bool, shape (18,)
         Values that may move.
-    towards, strength : ndarray, shape (18,)
-        A pull on each value, see `add_pull`.
-    box : tuple of ndarray
-        Lower, span, logarithmic of `Box`.
-    start, length, weather, target, weight, given_wetland, switches
+    pull : Pull
+        Penalties.
+    box : Box
+        Of `parameter_box`.
+    pieces, record, goal
         As `month_loss`.
     iterations : int
         Largest number of evaluations.
@@ -279,31 +214,18 @@ def refine_month(
     """
     n = place.size
     value, slope, trial = np.empty(n), np.empty(n), np.empty(n)
-    lower, span, logarithmic = box
-    from_unit(place, lower, span, logarithmic, value, slope)
-    normal = month_normal(
-        value, slope, start, length, weather, target, weight, given_wetland, switches
-    )
-    add_pull(normal, place, towards, strength)
+    from_unit(place, box, value, slope)
+    normal = month_normal(value, slope, pieces, record, goal)
+    add_pull(normal, place, pull)
     best = normal[n, n]
     damping, growth, small = FIRST_DAMPING, 2.0, 0
     for _ in range(iterations):
         promise = propose_step(normal, place, free, damping, trial)
         if damping > LAST_DAMPING:
             break
-        from_unit(trial, lower, span, logarithmic, value, slope)
-        other = month_normal(
-            value,
-            slope,
-            start,
-            length,
-            weather,
-            target,
-            weight,
-            given_wetland,
-            switches,
-        )
-        add_pull(other, trial, towards, strength)
+        from_unit(trial, box, value, slope)
+        other = month_normal(value, slope, pieces, record, goal)
+        add_pull(other, trial, pull)
         gain = best - other[n, n]
         damping, growth = next_damping(gain, promise, damping, growth)
         if gain > 0.0:
@@ -318,21 +240,7 @@ def refine_month(
 
 @njit(**COMPILED)
 def search_month(
-    places,
-    keep,
-    free,
-    towards,
-    strength,
-    box,
-    start,
-    length,
-    weather,
-    target,
-    weight,
-    given_wetland,
-    switches,
-    iterations,
-    tolerance,
+    places, keep, free, pull, box, pieces, record, goal, iterations, tolerance
 ):
     """Fit a month from many places: the best few are refined, the best one wins.
 
@@ -342,8 +250,7 @@ def search_month(
         Starting places; the first is always refined.
     keep : int
         How many are refined.
-    free, towards, strength, box, start, length, weather, target, weight, \
-given_wetland, switches, iterations, tolerance
+    free, pull, box, pieces, record, goal, iterations, tolerance
         As `refine_month`.
 
     Returns
@@ -357,30 +264,15 @@ given_wetland, switches, iterations, tolerance
     first = np.empty(m)
     value, slope = np.empty(n), np.empty(n)
     for s in range(m):
-        from_unit(places[s], box[0], box[1], box[2], value, slope)
-        first[s] = month_loss(
-            value, start, length, weather, target, weight, given_wetland, switches, 1e300
-        )
+        from_unit(places[s], box, value, slope)
+        first[s] = month_loss(value, pieces, record, goal, 1e300)
     first[0] = -1.0
     order = np.argsort(first)[:keep]
     found = places[order].copy()
     loss = np.empty(order.size)
     for s in range(order.size):
         loss[s] = refine_month(
-            found[s],
-            free,
-            towards,
-            strength,
-            box,
-            start,
-            length,
-            weather,
-            target,
-            weight,
-            given_wetland,
-            switches,
-            iterations,
-            tolerance,
+            found[s], free, pull, box, pieces, record, goal, iterations, tolerance
         )
     rank = np.argsort(loss)
     return found[rank], loss[rank]

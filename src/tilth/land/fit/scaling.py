@@ -99,7 +99,7 @@ def parameter_box(closed: bool) -> Box:
 
 
 def to_unit(values: np.ndarray, box: Box) -> np.ndarray:
-    """Return the place in the unit box of values of shape (..., n), cut at its faces."""
+    """Return the place in the unit box of values (..., n), cut at its faces."""
     values = np.asarray(values, float)
     shifted = np.where(
         box.logarithmic, np.log(np.where(box.logarithmic, values, 1.0)), values
@@ -107,14 +107,23 @@ def to_unit(values: np.ndarray, box: Box) -> np.ndarray:
     return np.clip((shifted - box.lower) / box.span, 0.0, 1.0)
 
 
+def joint_box(box: Box) -> Box:
+    """Return the box of all months together: every parameter twelve times.
+
+    The order is that of `tilth.land.fit.windows`: parameter j of month m at 12 j + m,
+    then the runoff share and the two first stores.
+    """
+    return Box(*(np.concatenate([np.repeat(v[:15], 12), v[15:]]) for v in box))
+
+
 @njit(**COMPILED)
-def from_unit(place, lower, span, logarithmic, value, slope):
+def from_unit(place, box, value, slope):
     """Fill the value and its derivative by the place in the unit box, all shape (n)."""
     for i in range(place.size):
-        v = lower[i] + span[i] * place[i]
-        if logarithmic[i]:
+        v = box.lower[i] + box.span[i] * place[i]
+        if box.logarithmic[i]:
             v = np.exp(v)
-            slope[i] = v * span[i]
+            slope[i] = v * box.span[i]
         else:
-            slope[i] = span[i]
+            slope[i] = box.span[i]
         value[i] = v

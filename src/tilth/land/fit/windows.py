@@ -51,44 +51,19 @@ _BUFFER = 96
 
 
 @njit(**COMPILED)
-def window_normal(
-    value,
-    slope,
-    start,
-    length,
-    unscored,
-    month,
-    weather,
-    target,
-    weight,
-    volume_weight,
-    given_wetland,
-    switches,
-):
+def window_normal(value, slope, windows, record, goal):
     """Return the augmented normal equations of all windows in the unit box.
 
     Parameters
     ----------
     value, slope : ndarray, shape (183,)
         Fitted values and their derivatives by their place in the box.
-    start, length : ndarray of int
-        First day and number of days of each window.
-    unscored : int
-        Days at the start of each window that are not scored.
-    month : ndarray of int, shape (time)
-        Calendar month, 0 to 11.
-    weather : ndarray, shape (time, 5)
-        Of `weather_table`.
-    target : ndarray, shape (4, time)
-        Snow, soil, wetland, runoff; NaN where unknown.
-    weight : ndarray, shape (4,)
-        Of a squared difference of one day.
-    volume_weight : float
-        Of the squared relative error of a window's volume.
-    given_wetland : bool
-        Whether the wetland store of the land model is known.
-    switches : tuple
-        Of `variant_switches`.
+    windows : Pieces
+        Windows of years.
+    record : Record
+        Weather and targets.
+    goal : Goal
+        Weights and form of the equations.
 
     Returns
     -------
@@ -96,6 +71,10 @@ def window_normal(
         See `tilth.land.fit.levenberg`; infinite at its last place if a run fails.
     """
     n = JOINT
+    start, length = windows
+    weather, target, month = record
+    weight, given_wetland, switches = goal.weight, goal.given_wetland, goal.switches
+    volume_weight = goal.volume_weight
     closed = switches[1]
     normal = np.zeros((n + 1, n + 1))
     by_state, by_theta = np.zeros((5, 4)), np.zeros((5, 16))
@@ -157,7 +136,7 @@ def window_normal(
             for j in range(4):
                 new[SNOW, 12 * j + current] += by_theta[SNOW, j]
             old, new = new, old
-            if day - t < unscored:
+            if day - t < goal.unscored:
                 continue
             off = snow - target[0, day]
             if off == off:
@@ -228,24 +207,7 @@ def add_smoothness(normal, place, strength):
 
 @njit(**COMPILED)
 def refine_jointly(
-    place,
-    free,
-    towards,
-    strength,
-    smoothness,
-    box,
-    start,
-    length,
-    unscored,
-    month,
-    weather,
-    target,
-    weight,
-    volume_weight,
-    given_wetland,
-    switches,
-    iterations,
-    tolerance,
+    place, free, pull, box, windows, record, goal, iterations, tolerance
 ):
     """Move a place in the unit box to the nearest minimum of the joint loss.
 
@@ -255,14 +217,11 @@ def refine_jointly(
         Changed in place.
     free : ndarray of bool, shape (183,)
         Values that may move.
-    towards, strength : ndarray, shape (183,)
-        A pull on each value, see `add_pull`.
-    smoothness : float
-        Strength of the penalty on differences of neighbouring months.
-    box : tuple of ndarray
-        Lower, span, logarithmic, each of shape (183,).
-    start, length, unscored, month, weather, target, weight, volume_weight, \
-given_wetland, switches
+    pull : Pull
+        Penalties.
+    box : Box
+        Of `joint_box`.
+    windows, record, goal
         As `window_normal`.
     iterations : int
         Largest number of evaluations.
@@ -276,7 +235,6 @@ given_wetland, switches
     """
     n = place.size
     value, slope, trial = np.empty(n), np.empty(n), np.empty(n)
-    lower, span, logarithmic = box
     damping, growth, small = FIRST_DAMPING, 2.0, 0
     before, best, promise = 0.0, 0.0, 0.0
     normal = np.zeros((n + 1, n + 1))
@@ -287,24 +245,11 @@ given_wetland, switches
             promise = propose_step(normal, place, free, damping, trial)
             if damping > LAST_DAMPING:
                 break
-        from_unit(trial, lower, span, logarithmic, value, slope)
-        other = window_normal(
-            value,
-            slope,
-            start,
-            length,
-            unscored,
-            month,
-            weather,
-            target,
-            weight,
-            volume_weight,
-            given_wetland,
-            switches,
-        )
+        from_unit(trial, box, value, slope)
+        other = window_normal(value, slope, windows, record, goal)
         evaluations += 1
-        add_pull(other, trial, towards, strength)
-        add_smoothness(other, trial, smoothness)
+        add_pull(other, trial, pull)
+        add_smoothness(other, trial, pull.smoothness)
         if k == 0:
             before = best = other[n, n]
             normal = other

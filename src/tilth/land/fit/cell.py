@@ -1,0 +1,405 @@
+"""One cell: fitted month by month, then jointly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tilth.core.optional import load
+from tilth.land.emulator.equations import Forcing, Variant
+from tilth.land.fit.day import advance_day, variant_switches, weather_table
+from tilth.land.fit.flags import FIT_FLAGS
+from tilth.land.fit.months import FITTED, search_month
+from tilth.land.fit.record import Goal, Pull, Record, month_pieces, window_pieces
+from tilth.land.fit.scaling import Box, from_unit, joint_box, parameter_box
+from tilth.land.fit.settings import TARGETS, FitSettings
+from tilth.land.fit.windows import (
+    FIRST_DEEP,
+    FIRST_WETLAND,
+    JOINT,
+    SHARE,
+    refine_jointly,
+)
+
+#: A target whose standard deviation is below this does not vary, mm or mm day-1.
+LEAST_SPREAD = 0.01
+
+#: Share of the variance of all months that the weight of a quiet month assumes.
+_QUIET = 0.01
+
+_SHARE_OF_MONTH = 15
+
+
+class CellFit(NamedTuple):
+    """What is known of a cell after its fit.
+
+    ``parameters`` (15, 12); ``runoff_share``; ``soil_reference``, mm; ``fit_flag``;
+    ``month_loss`` (12): the published objective; ``loss_before`` and ``loss_after`` of
+    the joint fit, without penalties; ``state`` (4): snow, soil, wetland and deep store
+    at the end of the training years, mm.
+    """
+
+    parameters: np.ndarray
+    runoff_share: float
+    soil_reference: float
+    fit_flag: int
+    month_loss: np.ndarray
+    loss_before: float
+    loss_after: float
+    state: np.ndarray
+
+
+class Calendar(NamedTuple):
+    """Days of the series: ``month`` (0 to 11), ``year``; and the training ``years``."""
+
+    month: np.ndarray
+    year: np.ndarray
+    years: np.ndarray
+
+
+def fit_cell(
+    forcing: Forcing,
+    target: np.ndarray,
+    calendar: Calendar,
+    variant: Variant,
+    settings: FitSettings,
+) -> CellFit:
+    """Fit the emulator to one column of a land model.
+
+    Parameters
+    ----------
+    forcing : Forcing
+        Fields (time).
+    target : ndarray, shape (4, time)
+        Snow, soil, wetland (mm) and runoff (mm day-1); NaN where unknown.
+    calendar : Calendar
+        Of the days.
+    variant : Variant
+        Form of the equations.
+    settings : FitSettings
+        How to fit.
+
+    Returns
+    -------
+    CellFit
+        NaN everywhere but in the flag where nothing could be fitted.
+    """
+    trained = np.isin(calendar.year, calendar.years)
+    spread, reasons = _spread(forcing, target, trained)
+    if reasons & {"missing_weather", "missing_target", "desert"}:
+        return _nothing(reasons)
+    reference = float(np.nanmean(target[1, trained]))
+    target = target.copy()
+    target[1] -= reference
+    record = Record(
+        weather_table(forcing, variant), target, calendar.month.astype(np.int64)
+    )
+    months = month_pieces(calendar.month, calendar.year, calendar.years, target)
+    if not all(pieces.start.size for pieces in months):
+        return _nothing({"no_start"})
+
+    box = parameter_box(variant.closed)
+    places, month_loss = fit_months(
+        record, months, trained, spread, box, variant, settings
+    )
+    joint = months_to_joint(places)
+    before = after = np.nan
+    wide = joint_box(box)
+    if settings.joint:
+        refined, before, after = fit_jointly(
+            joint, record, calendar, spread, wide, variant, settings
+        )
+        if np.isfinite(after):
+            joint = refined
+        else:
+            reasons.add("months_only")
+    value, slope = np.empty(JOINT), np.empty(JOINT)
+    from_unit(joint, wide, value, slope)
+    return CellFit(
+        value[:SHARE].reshape(15, 12),
+        float(value[SHARE]),
+        reference,
+        sum(FIT_FLAGS.bit(reason) for reason in reasons),
+        month_loss,
+        before,
+        after,
+        last_state(value, record, calendar, variant, settings),
+    )
+
+
+def fit_months(
+    record: Record,
+    months: list,
+    trained: np.ndarray,
+    spread: np.ndarray,
+    box: Box,
+    variant: Variant,
+    settings: FitSettings,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit every calendar month by itself, each from the land model's state.
+
+    Parameters
+    ----------
+    record : Record
+        Weather and targets.
+    months : list of Pieces
+        Of `month_pieces`.
+    trained : ndarray of bool, shape (time)
+        Days of the training years.
+    spread : ndarray, shape (4,)
+        Variance of the targets over the training days; infinite where not fitted.
+    box : Box
+        Of `parameter_box`.
+    variant : Variant
+        Form of the equations.
+    settings : FitSettings
+        How to fit.
+
+    Returns
+    -------
+    ndarray, shape (12, 18)
+        Places in the unit box.
+    ndarray, shape (12,)
+        The published objective: mean over years of the weighted sum of squares.
+    """
+    given_wetland = bool(np.isfinite(spread[2]))
+    free = np.ones(FITTED, bool)
+    free[_SHARE_OF_MONTH] = False
+    free[-2] = not given_wetland
+    free[-1] = variant.closed
+    neutral = box.neutral.copy()
+    neutral[_SHARE_OF_MONTH] = (
+        settings.runoff_share - box.lower[_SHARE_OF_MONTH]
+    ) / box.span[_SHARE_OF_MONTH]
+    starts = _candidates(neutral, free, settings)
+    places, losses = np.empty((12, FITTED)), np.empty(12)
+    before = starts[:0]
+    for m, pieces in enumerate(months):
+        days = trained & (record.month == m)
+        quiet = np.nan_to_num(_variance(record.target[:, days]))
+        weight = _user_weights(settings) / np.maximum(quiet, _QUIET * spread)
+        goal = Goal(weight, 0.0, 0, given_wetland, variant_switches(variant))
+        years = pieces.start.size
+        pull = Pull(neutral, np.full(FITTED, settings.month_pull * years), 0.0)
+        found, loss = search_month(
+            np.concatenate([before, starts]),
+            settings.starts,
+            free,
+            pull,
+            box,
+            pieces,
+            record,
+            goal,
+            settings.month_iterations,
+            settings.month_tolerance,
+        )
+        places[m], losses[m] = found[0], loss[0] / years
+        before = found[:1]  # the next month is tried from here
+    return places, losses
+
+
+def months_to_joint(places: np.ndarray) -> np.ndarray:
+    """Put the places of twelve months, (12, 18), into one of all, (183)."""
+    return np.concatenate([places[:, :15].T.ravel(), places[0, 15:]])
+
+
+def fit_jointly(
+    place: np.ndarray,
+    record: Record,
+    calendar: Calendar,
+    spread: np.ndarray,
+    box: Box,
+    variant: Variant,
+    settings: FitSettings,
+) -> tuple[np.ndarray, float, float]:
+    """Refine all months together in free runs through windows of years.
+
+    Parameters
+    ----------
+    place : ndarray, shape (183,)
+        Where to start, in the unit box; the pull goes there.
+    record, calendar, spread, variant, settings
+        As `fit_months`.
+    box : Box
+        Of `joint_box`.
+
+    Returns
+    -------
+    ndarray, shape (183,)
+        The refined place.
+    float, float
+        Joint loss before and after.
+    """
+    blocks = year_blocks(calendar.years, settings.window_years, settings.window_step)
+    windows = window_pieces(calendar.year, blocks, record.target)
+    goal = window_goal(record, windows, spread, variant, settings)
+    free = np.ones(JOINT, bool)
+    free[FIRST_WETLAND] = not goal.given_wetland
+    free[FIRST_DEEP] = variant.closed
+    pull = Pull(
+        place.copy(),
+        np.full(JOINT, settings.joint_pull / np.unique(calendar.years).size),
+        settings.smoothness,
+    )
+    refined = place.copy()
+    before, after, _ = refine_jointly(
+        refined,
+        free,
+        pull,
+        box,
+        windows,
+        record,
+        goal,
+        settings.joint_iterations,
+        settings.joint_tolerance,
+    )
+    return refined, before, after
+
+
+def window_goal(
+    record: Record, windows, spread: np.ndarray, variant: Variant, settings: FitSettings
+) -> Goal:
+    """Return the weights that make the joint loss a sum of mean squares over variance.
+
+    Parameters
+    ----------
+    record, spread, variant, settings
+        As `fit_months`.
+    windows : Pieces
+        Of `window_pieces`.
+
+    Returns
+    -------
+    Goal
+        For `refine_jointly`.
+    """
+    count = np.zeros(4)
+    for start, length in zip(*windows, strict=True):
+        scored = record.target[:, start + settings.unscored : start + length]
+        count += np.isfinite(scored).sum(axis=1)
+    return Goal(
+        _user_weights(settings) / (spread * np.maximum(count, 1)),
+        settings.volume_weight if np.isfinite(spread[3]) else 0.0,
+        settings.unscored,
+        bool(np.isfinite(spread[2])),
+        variant_switches(variant),
+    )
+
+
+def year_blocks(years: np.ndarray, length: int, step: int) -> list[tuple[int, int]]:
+    """Return windows of `length` consecutive training years, every `step` years.
+
+    A run of years that is shorter is one window; what is left at the end of a run is
+    covered by a window that ends with it. A year that is there twice counts twice.
+
+    Examples
+    --------
+    >>> year_blocks(np.arange(1990, 1995), 2, 2)
+    [(1990, 1991), (1992, 1993), (1993, 1994)]
+    """
+    there = np.unique(years)
+    runs = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1)
+    blocks = []
+    for run in runs:
+        first, last = int(run[0]), int(run[-1])
+        begin = first
+        while begin + length - 1 <= last:
+            blocks.append((begin, begin + length - 1))
+            begin += step
+        if not blocks or blocks[-1][1] < last:
+            blocks.append((max(first, last - length + 1), last))
+    return blocks
+
+
+def last_state(
+    value: np.ndarray,
+    record: Record,
+    calendar: Calendar,
+    variant: Variant,
+    settings: FitSettings,
+) -> np.ndarray:
+    """Return the stores at the end of the training years, mm, shape (4,).
+
+    Snow and soil water are the land model's; the wetland and the deep store, where it
+    does not give them, are those of a free run through the last training years.
+    """
+    end = np.flatnonzero(calendar.year == calendar.years.max())[-1] + 1
+    last = calendar.years.max()
+    blocks = [(int(max(last - settings.window_years + 1, calendar.years.min())), last)]
+    start = int(window_pieces(calendar.year, blocks, record.target).start[0])
+    target = record.target
+    state = (
+        target[0, start - 1],
+        target[1, start - 1],
+        target[2, start - 1]
+        if np.isfinite(target[2, start - 1])
+        else value[FIRST_WETLAND],
+        value[FIRST_DEEP] if variant.closed else 0.0,
+    )
+    theta = np.ascontiguousarray(value[:SHARE].reshape(15, 12).T)
+    switches = variant_switches(variant)
+    for day in range(start, end):
+        state = advance_day(
+            *state,
+            record.weather[day],
+            theta[record.month[day]],
+            value[SHARE],
+            switches,
+        )[:4]
+    known = np.concatenate([target[:3, end - 1], [np.nan]])
+    return np.where(np.isfinite(known), known, state)
+
+
+def _variance(target: np.ndarray) -> np.ndarray:
+    """Return the variance of each row over its known days, NaN where there is none."""
+    known = [row[np.isfinite(row)] for row in target]
+    return np.array([row.var() if row.size else np.nan for row in known])
+
+
+def _user_weights(settings: FitSettings) -> np.ndarray:
+    return np.array([settings.weights.get(name, 1.0) for name in TARGETS])
+
+
+def _spread(
+    forcing: Forcing, target: np.ndarray, trained: np.ndarray
+) -> tuple[np.ndarray, set[str]]:
+    """Return the variance of each target, infinite where not fitted, and the flags."""
+    if not all(np.isfinite(field[trained]).all() for field in forcing):
+        return np.full(4, np.inf), {"missing_weather"}
+    spread = _variance(target[:, trained])
+    if np.isnan(spread[[0, 1, 3]]).any():
+        return spread, {"missing_target"}
+    quiet = ~(np.sqrt(spread) > LEAST_SPREAD)
+    spread[quiet] = np.inf
+    if quiet[[0, 1, 3]].all():
+        return spread, {"desert"}
+    names = {0: "snow_constant", 1: "soil_constant", 3: "runoff_constant"}
+    return spread, {reason for v, reason in names.items() if quiet[v]}
+
+
+def _candidates(
+    neutral: np.ndarray, free: np.ndarray, settings: FitSettings
+) -> np.ndarray:
+    """Return the neutral place and points of a Sobol sequence around it."""
+    points = load("scipy.stats", "stats").qmc.Sobol(FITTED, seed=settings.seed)
+    count = max(settings.candidates, 1)
+    drawn = points.random_base2(int(np.ceil(np.log2(count))))[:count]
+    # Half-way to the neutral place: the corners of the box are no weather's answer.
+    drawn = np.where(free, 0.5 * (drawn + neutral), neutral)
+    return np.concatenate([neutral[None], drawn[: settings.candidates]])
+
+
+def _nothing(reasons: set[str]) -> CellFit:
+    flag = sum(FIT_FLAGS.bit(reason) for reason in reasons)
+    nan = np.nan
+    return CellFit(
+        np.full((15, 12), nan),
+        nan,
+        nan,
+        flag,
+        np.full(12, nan),
+        nan,
+        nan,
+        np.full(4, nan),
+    )
