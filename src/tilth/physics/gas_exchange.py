@@ -22,9 +22,9 @@ RATIO_BOUNDARY = 1.4
 #: its respired CO2. Cuticles measured so far pass 1e-4 and more (Duursma et al. 2019).
 SMALLEST_CONDUCTANCE = 1e-6
 
-#: CO2 at the leaf surface is held at this part of the air's in the closures; only
-#: iterates, never solutions, go below.
-_SMALLEST_SURFACE_CO2 = 1e-4
+#: CO2 at the leaf surface is at least this in the closures, Pa: iterates go below,
+#: solutions stay above.
+_SMALLEST_SURFACE_CO2 = 1e-9
 
 
 class LeafExchange(NamedTuple):
@@ -111,8 +111,7 @@ def leaf_gas_exchange(
     and the closure for gs. The closures are solved for gs in closed form (Ball-Berry,
     Leuning and Medlyn each give a quadratic equation once the surface humidity is
     eliminated), which leaves one equation in A. It is bracketed: a leaf that would
-    gain carbon at the CO2 of the air gains, but less; one that would lose loses, but
-    no more than it respires.
+    gain (or lose) carbon at the CO2 of the air gains (or loses), but less.
 
     Parameters
     ----------
@@ -158,7 +157,7 @@ def leaf_gas_exchange(
 
     def conductance(assimilation: Array, surface: Array) -> Array:
         gain = jnp.maximum(assimilation, 0.0) * pressure
-        surface = jnp.maximum(surface, _SMALLEST_SURFACE_CO2 * air)
+        surface = jnp.maximum(surface, _SMALLEST_SURFACE_CO2)
         if scheme == "ball_berry":
             return _ball_berry_in_air(
                 gain / surface, slope, least, boundary, outside / inside
@@ -168,7 +167,7 @@ def leaf_gas_exchange(
             return _medlyn_in_air(gain / surface, slope, least, boundary, deficit)
         if scheme == "leuning":
             room = surface - jnp.where(leaf.is_c4, 0.0, leaf.compensation)
-            room = jnp.maximum(room, _SMALLEST_SURFACE_CO2 * air)
+            room = jnp.maximum(room, _SMALLEST_SURFACE_CO2)
             deficit = (inside - outside) / deficit_scale
             return _leuning_in_air(slope * gain / room, least, boundary, deficit)
         raise InputError(
@@ -203,7 +202,7 @@ def _solve(
     # No leaf draws more than the boundary layer passes to a surface without CO2.
     most = jnp.minimum(gain, air * boundary / (RATIO_BOUNDARY * pressure))
     gains = gain > 0.0
-    lower = jnp.where(gains, 0.0, -leaf.respiration)
+    lower = jnp.where(gains, 0.0, gain)
     upper = jnp.where(gains, most, 0.0)
     shape = jnp.shape(mismatch(lower))
     return bracketed_root(

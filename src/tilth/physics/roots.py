@@ -76,52 +76,55 @@ def _safe_slope(slope: Array) -> Array:
 
 def _chandrupatla(
     f: Callable[[Array], Array],
-    first: Array,
-    second: Array,
+    lower: Array,
+    upper: Array,
     tolerance: Array,
     iterations: int,
 ) -> Array:
-    """Newest point a, bracket a-b, previous point c; t is where to look in a-b."""
-    fa, fb = f(second), f(first)
-    a, b = second, first
+    """Newest point a, bracket a-b, point before them c; t is where to look in a-b.
+
+    The bounds are the first two points of the same loop: the function is compiled
+    once, which is most of the cost of a program that is run a few times.
+    """
+
+    def best(fa: Array, fb: Array) -> Array:
+        return jnp.minimum(jnp.abs(fa), jnp.abs(fb))
 
     def unfinished(state: tuple[Array, ...]) -> Array:
-        count, a, b, _, fa, fb, _, _ = state
-        best = jnp.minimum(jnp.abs(fa), jnp.abs(fb))
+        count, a, b, fa, fb, _ = state
         # Neighbours in floating point: nothing lies between them.
         wide = jnp.abs(a - b) > 4e-16 * jnp.maximum(jnp.abs(a), jnp.abs(b))
-        return (count < iterations) & jnp.any(wide & (best > tolerance))
+        going = jnp.any(wide & (best(fa, fb) > tolerance))
+        return (count < 2) | ((count < iterations) & going)
 
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        count, a, b, _, fa, fb, _, t = state
-        x = a + t * (b - a)
+        count, a, b, fa, fb, t = state
+        x = jnp.where(count == 0, upper, jnp.where(count == 1, lower, a + t * (b - a)))
         fx = f(x)
-        same = jnp.sign(fx) == jnp.sign(fa)
+        same = (jnp.sign(fx) == jnp.sign(fa)) & (count != 1)
         c, fc = jnp.where(same, a, b), jnp.where(same, fa, fb)
         b, fb = jnp.where(same, b, a), jnp.where(same, fb, fa)
-        a, fa = x, fx
+        secant = jnp.clip(_ratio(fx, fx - fb), 0.05, 0.95)
+        t = jnp.where(count == 1, secant, _where_next(x, b, c, fx, fb, fc))
         # A cell that has converged stays where it is, whatever its neighbours need.
-        done = jnp.minimum(jnp.abs(fa), jnp.abs(fb)) <= tolerance
-        t = jnp.where(done, 0.0, _where_next(a, b, c, fa, fb, fc))
-        return count + 1, a, b, c, fa, fb, fc, t
+        t = jnp.where(best(fx, fb) <= tolerance, 0.0, t)
+        return count + 1, x, b, fx, fb, t
 
-    secant = jnp.where(fa == fb, 0.5, fa / jnp.where(fa == fb, 1.0, fa - fb))
-    done = jnp.minimum(jnp.abs(fa), jnp.abs(fb)) <= tolerance
-    t = jnp.where(done, 0.0, jnp.clip(secant, 0.05, 0.95))
-    start = (0, a, b, b, fa, fb, fb, t)
-    _, a, b, _, fa, fb, _, _ = jax.lax.while_loop(unfinished, step, start)
+    unset = jnp.ones_like(lower)
+    start = (0, upper, upper, unset, unset, unset)
+    _, a, b, fa, fb, _ = jax.lax.while_loop(unfinished, step, start)
     return jnp.where(jnp.abs(fa) <= jnp.abs(fb), a, b)
+
+
+def _ratio(x: Array, y: Array) -> Array:
+    return x / jnp.where(y == 0.0, 1.0, y)
 
 
 def _where_next(a: Array, b: Array, c: Array, fa: Array, fb: Array, fc: Array) -> Array:
     """Return the place of the next look between a (0) and b (1)."""
-
-    def ratio(x: Array, y: Array) -> Array:
-        return x / jnp.where(y == 0.0, 1.0, y)
-
-    xi, phi = ratio(a - b, c - b), ratio(fa - fb, fc - fb)
+    xi, phi = _ratio(a - b, c - b), _ratio(fa - fb, fc - fb)
     quadratic = (phi**2 < xi) & ((1.0 - phi) ** 2 < 1.0 - xi)
-    look = ratio(fa, fb - fa) * ratio(fc, fb - fc) + ratio(c - a, b - a) * ratio(
+    look = _ratio(fa, fb - fa) * _ratio(fc, fb - fc) + _ratio(c - a, b - a) * _ratio(
         fa, fc - fa
-    ) * ratio(fb, fc - fb)
+    ) * _ratio(fb, fc - fb)
     return jnp.where(quadratic, jnp.clip(look, 1e-9, 1.0 - 1e-9), 0.5)
