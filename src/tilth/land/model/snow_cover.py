@@ -175,17 +175,18 @@ def _slope(z, zeta):
 def _invert(ratio, zeta):
     """Find z where `_mass_left` is the ratio, with exact first derivatives."""
     fixed, held = jax.lax.stop_gradient(ratio), jax.lax.stop_gradient(zeta)
-
-    def narrow(_, bracket):
-        left, right, z = bracket
-        excess = _mass_left(z, held) - fixed
-        left = jnp.where(excess > 0.0, z, left)
-        right = jnp.where(excess > 0.0, right, z)
-        newton = z - excess / _slope(z, held)
-        inside = (newton > left) & (newton < right)
-        return left, right, jnp.where(inside, newton, 0.5 * (left + right))
-
     edge = jnp.full_like(fixed, _REACH)
-    _, _, z = jax.lax.fori_loop(0, _STEPS, narrow, (-edge, edge, 0.0 * edge))
-    z = jax.lax.stop_gradient(z)
+    start = (-edge, edge, jnp.zeros_like(fixed), fixed, held)
+    z = jax.lax.stop_gradient(jax.lax.fori_loop(0, _STEPS, _narrow, start)[2])
     return z - (_mass_left(z, zeta) - ratio) / _slope(z, held)
+
+
+def _narrow(_, bracket):
+    """Newton step for z, or half the bracket where Newton would leave it."""
+    left, right, z, ratio, zeta = bracket
+    excess = _mass_left(z, zeta) - ratio
+    left = jnp.where(excess > 0.0, z, left)
+    right = jnp.where(excess > 0.0, right, z)
+    newton = z - excess / _slope(z, zeta)
+    inside = (newton > left) & (newton < right)
+    return left, right, jnp.where(inside, newton, 0.5 * (left + right)), ratio, zeta

@@ -204,15 +204,10 @@ def conduct(
     source = capacity * (jnp.asarray(temperature) - ZERO_CELSIUS) + below * ground
     source = jnp.concatenate([source[:1] + top_flux, source[1:]])
     diagonal = capacity + below
-
-    def let_go(_, free):
-        cold = _solve(links, diagonal, source, free)
-        return free | (source < _apply(links, diagonal, cold))
-
     # Held layers are at zero on this scale, so their leftover is first the source.
     # Which layers are free is a choice, not a number: no derivative goes through it.
-    rounds = ice.shape[0] - 1
-    free = jax.lax.fori_loop(0, rounds, let_go, jax.lax.stop_gradient(source) < 0.0)
+    matrix = jax.lax.stop_gradient((links, diagonal, source))
+    free, _ = jax.lax.fori_loop(0, ice.shape[0] - 1, _let_go, (matrix[2] < 0.0, matrix))
     cold = _solve(links, diagonal, source, free)
     left = source - _apply(links, diagonal, cold)
     left = jnp.where(cold < 0.0, 0.0, jnp.maximum(left, 0.0))
@@ -293,6 +288,14 @@ def _column(ice, dt, ground_conductance, conductivity, density):
     to_ground = 1.0 / (resistance + 1.0 / ground_conductance)
     below = jnp.where(no_snow_below & present, to_ground, 0.0)
     return links, below, HEAT_CAPACITY_ICE * ice / dt
+
+
+def _let_go(_, state):
+    """Free the held layers that would have to freeze."""
+    free, (links, diagonal, source) = state
+    cold = _solve(links, diagonal, source, free)
+    left = source - _apply(links, diagonal, cold)
+    return free | (left < 0.0), (links, diagonal, source)
 
 
 def _apply(links, diagonal, x):

@@ -222,13 +222,15 @@ def drain_layer(
 def _saturation(a, b):
     """Root of y + a y^3 = b for a, b > 0, with derivatives by one last Newton step."""
     fixed_a, fixed_b = jax.lax.stop_gradient(a), jax.lax.stop_gradient(b)
-
-    def newton(_, y):
-        residual = y + fixed_a * y**EXPONENT - fixed_b
-        return y - residual / (1.0 + EXPONENT * fixed_a * y ** (EXPONENT - 1))
-
     start = jnp.minimum(fixed_b, jnp.cbrt(fixed_b / fixed_a))
-    y = jax.lax.fori_loop(0, _STEPS, newton, start)
+    y, _, _ = jax.lax.fori_loop(0, _STEPS, _newton, (start, fixed_a, fixed_b))
     y = jax.lax.stop_gradient(y)
     slope = 1.0 + EXPONENT * fixed_a * y ** (EXPONENT - 1)
     return y - (y + a * y**EXPONENT - b) / slope
+
+
+def _newton(_, state):
+    """One Newton step; from above the root, of a convex function, it stays above."""
+    y, a, b = state
+    slope = 1.0 + EXPONENT * a * y ** (EXPONENT - 1)
+    return y - (y + a * y**EXPONENT - b) / slope, a, b
