@@ -139,10 +139,9 @@ def percolate(
             f"drain={drain!r} is no way for water to leave the snow; "
             'choose "instant" or "gravity"'
         )
-    solid, kelvins, wet = [], [], []
-    flow = jnp.asarray(inflow)
-    total = jnp.zeros_like(flow)
-    for amount, kelvin, water in zip(ice, temperature, liquid, strict=True):
+
+    def layer(flow, state):
+        amount, kelvin, water = state
         at_hand = flow + water
         cold = HEAT_CAPACITY_ICE * (ZERO_CELSIUS - kelvin) * amount
         frozen = jnp.minimum(cold / LATENT_HEAT_FUSION, refreeze_limit * amount)
@@ -150,24 +149,19 @@ def percolate(
         grown = amount + frozen
         there = grown > 0.0
         lack = (cold - LATENT_HEAT_FUSION * frozen) / jnp.where(there, grown, 1.0)
-        kelvins.append(
-            jnp.where(there, ZERO_CELSIUS - lack / HEAT_CAPACITY_ICE, kelvin)
-        )
+        kelvin = jnp.where(there, ZERO_CELSIUS - lack / HEAT_CAPACITY_ICE, kelvin)
         left = at_hand - frozen
-        held = (
-            jnp.zeros_like(left)
-            if drain == "instant"
-            else drain_layer(
+        held = jnp.zeros_like(left)
+        if drain == "gravity":
+            held = drain_layer(
                 left, grown, dt, grain=grain, density=density, irreducible=irreducible
             )
-        )
-        solid.append(grown)
-        wet.append(held)
-        flow = left - held
-        total = total + frozen
-    return Percolation(
-        jnp.stack(solid), jnp.stack(kelvins), jnp.stack(wet), flow, total
-    )
+        return left - held, (grown, kelvin, held, frozen)
+
+    layers = jnp.broadcast_arrays(ice, temperature, liquid)
+    flow = jnp.broadcast_to(inflow, layers[0].shape[1:])
+    flow, (solid, kelvins, wet, frozen) = jax.lax.scan(layer, flow, tuple(layers))
+    return Percolation(solid, kelvins, wet, flow, jnp.sum(frozen, axis=0))
 
 
 def drain_layer(
