@@ -44,8 +44,8 @@ def freezing_head(temperature: Any) -> Any:
 
     References
     ----------
-    Williams & Smith (1989), The Frozen Earth, eq. 7.5. Dall'Amico et al. (2011),
-    Cryosphere 5, 469-484, eq. 17.
+    Williams & Smith (1989), The Frozen Earth, chapter 7. Dall'Amico et al.
+    (2011), Cryosphere 5, 469-484.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def unfrozen_water(temperature: Any, hydraulics: Any) -> Any:
     References
     ----------
     Spaans & Baker (1996), Soil Sci. Soc. Am. J. 60, 13-19. Niu & Yang (2006), J.
-    Hydrometeorol. 7, 937-952, eq. 3 (with Clapp-Hornberger curves).
+    Hydrometeorol. 7, 937-952 (with Clapp-Hornberger curves).
     """
     return hydraulics.content(freezing_head(temperature))
 
@@ -204,7 +204,7 @@ def neumann_solution(
 
     References
     ----------
-    Carslaw & Jaeger (1959), Conduction of Heat in Solids, section 11.2 (eqs 7-12).
+    Carslaw & Jaeger (1959), Conduction of Heat in Solids, section 11.2.
     """
     if not surface < ZERO_CELSIUS <= initial:
         raise InputError(

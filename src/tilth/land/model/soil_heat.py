@@ -108,7 +108,7 @@ def conductivity_frozen(
     References
     ----------
     Campbell (1985), Soil Physics with BASIC. Hansson et al. (2004), Vadose Zone J. 3,
-    693-704, eqs 14-15 and table 1.
+    693-704, with their parameters.
     """
     c1, c2, c3, c4, c5, f1, f2 = parameters
     volume = ice * WATER_DENSITY / ICE_DENSITY

@@ -234,7 +234,7 @@ def richards(
     Celia, Bouloutas & Zarba (1990), Water Resour. Res. 26, 1483-1496. Takata, Emori &
     Watanabe (2003), Glob. Planet. Change 38, 209-222 (ice in the pores, supersaturation
     by layers). Lundin (1990), J. Hydrol. 118, 289-310, and Hansson et al. (2004),
-    Vadose Zone J. 3, 693-704, eq. 10 (impedance; 7 in their Mizoguchi case).
+    Vadose Zone J. 3, 693-704 (impedance; 7 in their Mizoguchi case).
     """
     _check(top_flux, top_head, bottom, conductivity_mean, ice_impedance)
     start = jnp.asarray(water, float)

@@ -265,7 +265,7 @@ def base_flow(
 
     References
     ----------
-    Stieglitz et al. (1997), J. Clim. 10, 118-137, eq. 13. Takata, Emori & Watanabe
+    Stieglitz et al. (1997), J. Clim. 10, 118-137. Takata, Emori & Watanabe
     (2003), Glob. Planet. Change 38, 209-222 (frozen ground).
     """
     scale = conductivity * slope / (decay * length)

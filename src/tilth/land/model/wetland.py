@@ -39,7 +39,7 @@ def residence_time(
 
     References
     ----------
-    Nitta et al. (2017), J. Adv. Model. Earth Syst. 9, 881-900.
+    Nitta et al. (2017), J. Hydrometeorol. 18, 2923-2936.
     """
     flat = 1.0 - jnp.minimum(elevation_spread, steep) / steep
     return jnp.maximum(longest * flat, dt)
@@ -87,7 +87,7 @@ def wetland_step(
 
     References
     ----------
-    Nitta et al. (2017), J. Adv. Model. Earth Syst. 9, 881-900.
+    Nitta et al. (2017), J. Hydrometeorol. 18, 2923-2936.
     """
     beta = residence_time(elevation_spread, dt, longest=longest, steep=steep)
     to_river = direct * surface_runoff
