@@ -450,3 +450,11 @@ def test_the_steps_of_a_model_cannot_be_known(written):
     data["Rainf"].attrs["units"] = "mm/timestep"
     with pytest.raises(UnitsError, match="how long a step of the model is"):
         read_land_model(written(data), "alma")
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+def test_a_map_comes_back_whole_from_its_dictionary(model):
+    import json
+
+    told = json.loads(json.dumps(MODELS[model].settings()))
+    assert parse_map(told) == MODELS[model]

@@ -140,6 +140,27 @@ class ColumnMap:
         """Return the map with other settings, each as in a dictionary."""
         return parse_map({"like": self, **settings})
 
+    def settings(self) -> dict[str, Any]:
+        """Return the dictionary that `parse_map` reads as this map."""
+        found: dict[str, Any] = {"name": self.name, "stamp": self.stamp}
+        for key in ("thickness", "missing", "snow_temperatures"):
+            if getattr(self, key):
+                found[key] = list(getattr(self, key))
+        for quantity, ways in self.columns.items():
+            found[quantity] = [_words(column) for column in ways]
+        return found
+
+
+def _words(column: Column) -> dict[str, Any]:
+    """Return the dictionary of a column."""
+    words: dict[str, Any] = {"sum": list(column.variables)}
+    for key in ("units", "amount"):
+        if getattr(column, key) is not None:
+            words[key] = getattr(column, key)
+    if column.scale != 1.0:
+        words["scale"] = column.scale
+    return words
+
 
 #: Settings of a map that are not quantities.
 _SETTINGS = ("name", "like", "thickness", "stamp", "missing", "snow_temperatures")
