@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -135,7 +135,7 @@ def to_blocks(state: State, shape: tuple[int, ...]) -> list[np.ndarray]:
     """
     return [
         np.moveaxis(np.asarray(getattr(state, name)), -1, 0).reshape(
-            *shape, *np.shape(getattr(state, name))[:-1]
+            (*shape, *np.shape(getattr(state, name))[:-1])
         )
         for name in names()
     ]
@@ -162,40 +162,6 @@ def from_blocks(blocks: Sequence[np.ndarray], loops: int) -> State:
             for block in blocks
         )
     )
-
-
-def state_dataset(
-    arrays: Sequence[xr.DataArray], time: Any, thickness: Sequence[float]
-) -> xr.Dataset:
-    """Return a dataset of the state's arrays, with their units and the date.
-
-    Parameters
-    ----------
-    arrays : sequence of DataArray
-        In the order of `State`.
-    time : datetime
-        When the state holds: the end of the run that made it.
-    thickness : sequence of float
-        Of the soil layers, m.
-
-    Returns
-    -------
-    xarray.Dataset
-        To be given to a run, or to `save_state`.
-    """
-    variables = {}
-    for name, array in zip(names(), arrays, strict=True):
-        _, units, meaning = VARIABLES[name]
-        array.attrs = {"units": units, "long_name": meaning}
-        variables[name] = array
-    result = xr.Dataset(variables, attrs={"title": "state of the land model"})
-    result = result.assign_coords(time=time)
-    result["layer_thickness"] = (
-        "layer",
-        np.asarray(thickness, float),
-        {"units": "m", "long_name": "thickness of the soil layers"},
-    )
-    return result
 
 
 def check_state(state: xr.Dataset, thickness: Sequence[float]) -> xr.Dataset:
@@ -256,24 +222,3 @@ def open_state(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     with xr.open_dataset(path, engine="h5netcdf") as state:
         return state.load()
-
-
-def cell_dims(dataset: xr.Dataset, core: Sequence[Hashable]) -> tuple[Hashable, ...]:
-    """Return the dimensions of a dataset's variables that are not of the model.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Forcing, parameters or state.
-    core : sequence of str
-        Dimensions of the model itself, such as time and layer.
-
-    Returns
-    -------
-    tuple of str
-        The dimensions of the cells, in the order they are met.
-    """
-    found: dict[Hashable, None] = {}
-    for variable in dataset.data_vars.values():
-        found |= dict.fromkeys(d for d in variable.dims if d not in core)
-    return tuple(found)
