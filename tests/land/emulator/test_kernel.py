@@ -14,10 +14,9 @@ STORES = ("snow", "soil", "wetland", "runoff")
 
 def by_jax(weather, month, parameters, share, start, variant):
     """Return snow, soil, wetland, runoff, evaporation with losses; the last state."""
-    run = jax.jit(simulate, static_argnums=5)
-    last, states, fluxes = run(
-        State(*start), Forcing(*weather), month, parameters, share, variant
-    )
+    last, states, fluxes = jax.jit(
+        lambda *fields: simulate(*fields[:2], month, *fields[2:], variant)
+    )(State(*start), weather, parameters, share)
     runoff = fluxes.surface_runoff + fluxes.base_runoff
     lost = fluxes.evaporation + fluxes.losses
     rows = (states.snow, states.soil, states.wetland, runoff, lost)

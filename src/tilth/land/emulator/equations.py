@@ -27,8 +27,14 @@ takes the place of :math:`h`, so that a run conserves water.
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
+
 from tilth.core.accelerate import jax, jnp
 from tilth.core.constants import ZERO_CELSIUS
+from tilth.core.errors import InputError
+from tilth.land.emulator.days import month_stretches
 from tilth.land.emulator.variants import (
     FULL_COVER,
     LOGISTIC_LIMIT,
@@ -48,6 +54,7 @@ __all__ = [
     "Variant",
     "saturation_humidity",
     "simulate",
+    "simulate_compiled",
     "step",
 ]
 
@@ -167,12 +174,17 @@ def step(
 def simulate(
     state: State,
     forcing: Forcing,
-    month: Array,
+    month: np.ndarray,
     parameters: Array,
     runoff_share: Array | float,
     variant: Variant,
 ) -> tuple[State, State, Fluxes]:
     """Run freely from a state through every day of the forcing.
+
+    The days of a month are a loop of their own inside the loop over months: its
+    parameters are looked up once, and a reverse derivative adds to them once. Months
+    are filled up to the longest with days that change nothing. A day's inner values
+    are computed anew on the way back, which costs less than keeping them.
 
     Parameters
     ----------
@@ -181,7 +193,7 @@ def simulate(
     forcing : Forcing
         Fields (time, cell).
     month : array of int, shape (time)
-        Calendar month of each day, 0 to 11.
+        Calendar month of each day, 0 to 11; plain numbers, also under `jax.jit`.
     parameters : array, shape (15, 12, cell)
         Per calendar month.
     runoff_share : array, shape (cell), or float
@@ -194,12 +206,48 @@ def simulate(
     State, State, Fluxes
         The state after the last day, to go on from; the states at the end of every
         day and the fluxes of every day, fields (time, cell).
+
+    Raises
+    ------
+    InputError
+        If `month` is traced.
     """
+    if isinstance(month, jax.core.Tracer):
+        raise InputError(
+            "the calendar decides how the loops are built, so month cannot be an "
+            "argument of a compiled function: let the function close over it"
+        )
+    stretches = month_stretches(month)
+    longest = int((stretches[:, 1] - stretches[:, 0]).max())
+    days = stretches[:, :1] + np.arange(longest)
+    real = days < stretches[:, 1:2]
+    days = np.minimum(days, np.size(month) - 1)
+    table = jnp.asarray(parameters)
+    one_day = jax.checkpoint(partial(step, variant=variant))
 
-    def day(now: State, inputs: tuple[Forcing, Array]) -> tuple[State, tuple]:
-        weather, index = inputs
-        then, fluxes = step(now, weather, parameters[:, index], runoff_share, variant)
-        return then, (then, fluxes)
+    def through_month(now: State, inputs: tuple) -> tuple[State, tuple]:
+        weather, index, counted = inputs
+        own = jax.lax.dynamic_index_in_dim(table, index, axis=1, keepdims=False)
 
-    last, (states, fluxes) = jax.lax.scan(day, state, (forcing, month))
+        def through_day(now: State, inputs: tuple) -> tuple[State, tuple]:
+            weather, counts = inputs
+            then, fluxes = one_day(now, weather, own, runoff_share)
+            then = jax.tree.map(lambda new, old: jnp.where(counts, new, old), then, now)
+            return then, (then, fluxes)
+
+        return jax.lax.scan(through_day, now, (weather, counted))
+
+    weather = jax.tree.map(lambda field: jnp.asarray(field)[days], forcing)
+    start = jax.tree.map(jnp.asarray, state)
+    last, records = jax.lax.scan(
+        through_month, start, (weather, jnp.asarray(stretches[:, 2]), jnp.asarray(real))
+    )
+    kept = np.flatnonzero(real)
+    states, fluxes = jax.tree.map(
+        lambda field: field.reshape(-1, *field.shape[2:])[kept], records
+    )
     return last, states, fluxes
+
+
+#: `simulate`, compiled once for each calendar (month as a tuple) and variant.
+simulate_compiled = jax.jit(simulate, static_argnums=(2, 5))

@@ -18,6 +18,7 @@ import numpy as np
 
 from tilth.core.constants import SECONDS_PER_DAY
 from tilth.core.errors import InputError
+from tilth.land.emulator.days import month_stretches
 from tilth.land.emulator.kernel_block import LANES, N_PARAMETERS, run_blocks
 from tilth.land.emulator.variants import Forcing, Variant
 from tilth.land.emulator.weather import LIMITS
@@ -32,10 +33,10 @@ class Run:
     snow, soil, wetland : numpy.ndarray
         Stores at the end of each day, mm; soil with its reference added.
     runoff : numpy.ndarray
-        Surface and base runoff, mm per unit of time of the rain.
+        Surface and base runoff, mm per `output_seconds`.
     evaporation : numpy.ndarray or None
-        Evaporation and losses together (see `equations.Fluxes`), mm per unit of time
-        of the rain; None if it was not asked for.
+        Evaporation and losses together (see `equations.Fluxes`), mm per
+        `output_seconds`; None if it was not asked for.
     state : numpy.ndarray, shape (4, cell)
         Stores after the last day, to go on from: snow, soil (without its reference),
         wetland, deep; mm.
@@ -72,30 +73,6 @@ def _pieces(active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array(edges), np.array(rows, np.int64).reshape(-1, 3)
 
 
-def month_stretches(month: np.ndarray) -> np.ndarray:
-    """Return stretches of days of one month: first day, day after the last, month.
-
-    Parameters
-    ----------
-    month : array of int, shape (time)
-        Calendar month of each day, 0 to 11.
-
-    Returns
-    -------
-    numpy.ndarray of int64, shape (stretch, 3)
-
-    Examples
-    --------
-    >>> month_stretches(np.array([0, 0, 1])).tolist()
-    [[0, 2, 0], [2, 3, 1]]
-    """
-    month = np.asarray(month)
-    cuts = np.flatnonzero(np.diff(month)) + 1
-    first = np.concatenate([[0], cuts])
-    last = np.concatenate([cuts, [month.size]])
-    return np.stack([first, last, month[first]], axis=1).astype(np.int64)
-
-
 def simulate(
     forcing: Forcing,
     month: np.ndarray,
@@ -106,6 +83,7 @@ def simulate(
     variant: Variant,
     *,
     seconds: float = SECONDS_PER_DAY,
+    output_seconds: float = SECONDS_PER_DAY,
     evaporation: bool = False,
     threads: int | None = None,
 ) -> Run:
@@ -129,9 +107,9 @@ def simulate(
         deep; mm.
     variant : Variant
         Form of the equations.
-    seconds : float
-        Unit of time of rain, snowfall, runoff and evaporation: 86400 if they are in
-        mm day-1, 1 if in kg m-2 s-1.
+    seconds, output_seconds : float
+        Unit of time of rain and snowfall, and of runoff and evaporation: 86400 if they
+        are in mm day-1, 1 if in kg m-2 s-1.
     evaporation : bool
         Whether evaporation is wanted.
     threads : int, optional
@@ -170,6 +148,7 @@ def simulate(
         # Compiled once, for arrays that may be written to; these are not written to.
         tuple(np.require(values, requirements="W") for values in forcing),
         real(SECONDS_PER_DAY / seconds),
+        real(output_seconds / SECONDS_PER_DAY),
         np.array(list(LIMITS.values()), dtype),
         month_stretches(month),
         fitted,

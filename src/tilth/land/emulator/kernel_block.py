@@ -262,6 +262,7 @@ def run_blocks(
     pieces,
     weather,
     per_day,
+    per_unit,
     limits,
     months,
     parameters,
@@ -285,7 +286,7 @@ def run_blocks(
     rain, snowfall, temperature, humidity, pressure = weather
     snow, soil, wetland, runoff, evaporation = outputs
     real = state.dtype.type
-    one, per_unit = real(1.0), real(1.0) / per_day
+    one = real(1.0)
     for block in range(first_block, last_block):
         w = np.zeros(ROWS * LANES, state.dtype)
         w[TEMPERATURE : TEMPERATURE + LANES] = real(280.0)
