@@ -45,6 +45,10 @@ CURVATURE_SINK = 0.95
 _C4_SLOPE = 2.0e4
 
 
+#: A rate that counts as none, mol m-2 s-1: no molecule in the age of the Earth.
+_NOTHING = 1e-60
+
+
 class RubiscoKinetics(NamedTuple):
     """Affinities of Rubisco at one temperature.
 
@@ -216,7 +220,8 @@ def smooth_minimum(first: Array, second: Array, curvature: Array) -> Array:
     Parameters
     ----------
     first, second : array_like
-        The two limits a and b; at most one of them negative.
+        The two limits a and b; at most one of them negative. Less than 1e-60 in sum
+        counts as zero.
     curvature : array_like
         Theta, above 0 and at most 1.
 
@@ -234,7 +239,10 @@ def smooth_minimum(first: Array, second: Array, curvature: Array) -> Array:
     >>> round(float(smooth_minimum(1.0, 3.0, 1.0)), 12)
     1.0
     """
-    total, product = jnp.asarray(first) + second, jnp.asarray(first) * second
+    # Soil dry beyond measure leaves capacities whose squares underflow: none at all.
+    alive = jnp.abs(first) + jnp.abs(second) > _NOTHING
+    a, b = jnp.where(alive, first, 0.0), jnp.where(alive, second, 0.0)
+    total, product = a + b, a * b
     square = total**2 - 4.0 * curvature * product
     positive = square > 0.0
     root = jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)

@@ -104,6 +104,11 @@ def _chandrupatla(
         same = (jnp.sign(fx) == jnp.sign(fa)) & (count != 1)
         c, fc = jnp.where(same, a, b), jnp.where(same, fa, fb)
         b, fb = jnp.where(same, b, a), jnp.where(same, fb, fa)
+        # Bounds of one sign bracket nothing: the better one is all there is to give.
+        stuck = (count == 1) & (jnp.sign(fx) == jnp.sign(fb))
+        worse = stuck & (jnp.abs(fx) > jnp.abs(fb))
+        x, fx = jnp.where(worse, b, x), jnp.where(worse, fb, fx)
+        b, fb = jnp.where(stuck, x, b), jnp.where(stuck, fx, fb)
         secant = jnp.clip(_ratio(fx, fx - fb), 0.05, 0.95)
         t = jnp.where(count == 1, secant, _where_next(x, b, c, fx, fb, fc))
         # A cell that has converged stays where it is, whatever its neighbours need.

@@ -302,7 +302,7 @@ def split_shortwave(
     for i in range(2):
         band = shortwave * potential[i] / (potential[0] + potential[1])
         # The power has no slope at zero: clear sky is reached just before.
-        clouded = jnp.clip((_CLEAR[i] - ratio) / _RANGE[i], 1e-6, 1.0)
+        clouded = jnp.clip((_CLEAR[i] - ratio) / _RANGE[i], 1e-9, 1.0)
         beam = direct[i] / potential[i] * (1.0 - clouded ** (2.0 / 3.0))
         beam = jnp.where(cosine > 0.0, beam, 0.0) * band
         parts.append(jnp.stack([beam, band - beam]))
