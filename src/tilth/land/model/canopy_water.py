@@ -213,8 +213,8 @@ def _drip(held, lai, vegetated, dt):
     most = capacity(lai)
     over = jnp.maximum(held - most, 0.0)
     held = held - over
-    grows = jnp.asarray(vegetated) > 0.0
-    local = jnp.where(grows, held / jnp.where(grows, vegetated, 1.0), 0.0)
-    rate = DRIP_RATE * jnp.exp(DRIP_GROWTH * local / WATER_DENSITY)
+    # Depth on the vegetated part; far beyond any leaf's capacity all of it drips.
+    depth = held / jnp.maximum(vegetated, 1e-6) / WATER_DENSITY
+    rate = DRIP_RATE * jnp.exp(jnp.minimum(DRIP_GROWTH * depth, 30.0))
     slow = jnp.minimum(vegetated * WATER_DENSITY * rate * dt, held)
     return held - slow, over + slow
