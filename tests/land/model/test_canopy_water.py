@@ -15,6 +15,7 @@ from tilth.land.model.canopy_water import (
     canopy_step,
     capacity,
     frozen_fraction,
+    intercept,
     wet_fraction,
 )
 
@@ -25,6 +26,7 @@ N = 4
 SLOW = 2.1 * 1000.0 * DRIP_RATE * DT
 WARM, COLD = ZERO_CELSIUS + 5.0, ZERO_CELSIUS - 5.0
 
+_intercept = jax.jit(intercept, static_argnames="convective_fraction")
 _step = jax.jit(canopy_step, static_argnames="convective_fraction")
 
 
@@ -103,6 +105,25 @@ def test_water_and_ice_of_the_canopy_close_to_rounding(
         assert float(jnp.min(part)) >= 0.0
     # Both phases, on the dry and the wet part, hold at most the capacity.
     assert (np.asarray(new.store) <= 2.0 * CAPACITY * lai + 1e-12).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    _cells(0.0, 4.0, (2, N)),
+    _cells(0.0, 1e-2, (2, N)),
+    _cells(0.0, 8.0),
+    _cells(0.0, 1.0),
+    _cells(0.0, 1e-2),
+)
+def test_interception_keeps_each_phase_for_itself(held, falls, lai, vegetated, showers):
+    new = _intercept(*held, *falls, lai, vegetated, DT, convective_rain=showers)
+    scale = held + DT * falls + 1.0
+    rain = held[0] + DT * (falls[0] - new.rain) - new.water
+    snow = held[1] + DT * (falls[1] - new.snow) - new.ice
+    assert (np.abs(rain) <= 2e-15 * scale[0]).all()
+    assert (np.abs(snow) <= 2e-15 * scale[1]).all()
+    assert min(float(jnp.min(part)) for part in new[:3]) >= 0.0
+    assert (np.asarray(new.convective_rain) <= np.asarray(new.rain) + 1e-18).all()
 
 
 def test_a_dense_canopy_catches_all_rain_until_it_is_full():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tilth.core.accelerate import jax, jnp
-from tilth.land.model.snow_layers import LAYERS, masses, per_covered_area
+from tilth.land.model.snow_layers import masses, per_covered_area
 from tilth.land.model.snow_layers import remap as eager_remap
 
 remap = jax.jit(eager_remap)
@@ -37,7 +37,7 @@ def test_layers_hold_what_the_table_says(snow, layers):
 def test_layers_add_up_to_the_snow_and_none_is_negative():
     snow = np.concatenate([[0.0], np.geomspace(1e-12, 3000.0, 4001)])
     layers = np.asarray(masses(snow))
-    assert layers.shape == (LAYERS, snow.size)
+    assert layers.shape == (3, snow.size)
     assert layers.min() >= 0.0
     np.testing.assert_allclose(layers.sum(axis=0), snow, rtol=4e-16)
 

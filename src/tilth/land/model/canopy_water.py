@@ -1,10 +1,11 @@
 """Water and snow on the leaves: interception, drip, phase, and what reaches the ground.
 
-The store is one number; its phase follows the temperature of the canopy, which the
-snow-free and the snow-covered tile have each their own, so that both phases can occur
-in a cell. Heat content of the store: ``-L_f`` times its ice. The canopy has no heat
-capacity, so the heat of its thawing and freezing is taken from, or given to, the
-ground below (`CanopyWater.freezing_heat`).
+`intercept` serves a model that keeps water and ice on the leaves apart. In
+`canopy_step` the store is one number; its phase follows the temperature of the canopy,
+which the snow-free and the snow-covered tile have each their own, so that both phases
+can occur in a cell. Heat content of the store: ``-L_f`` times its ice. The canopy has
+no heat capacity there, so the heat of its thawing and freezing is taken from, or given
+to, the ground below (`CanopyWater.freezing_heat`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,16 @@ CONVECTIVE_FRACTION = 0.1
 #: Drip D1 exp(D2 w): D1 in m s-1, D2 in m-1 (Rutter et al. 1975 in Takata et al. 2003).
 DRIP_RATE = 1.14e-11
 DRIP_GROWTH = 3.7e3
+
+
+class Interception(NamedTuple):
+    """What `intercept` returns, per area of the cell; each of shape (n,)."""
+
+    water: jax.Array  #: liquid water on the leaves, kg m-2
+    ice: jax.Array  #: snow and ice on the leaves, kg m-2
+    rain: jax.Array  #: rain and drip to the ground, kg m-2 s-1
+    convective_rain: jax.Array  #: part of it that falls on the convective area only
+    snow: jax.Array  #: snow to the ground, kg m-2 s-1
 
 
 class CanopyWater(NamedTuple):
@@ -119,15 +130,9 @@ def canopy_step(
 ) -> CanopyWater:
     r"""Advance the water on the canopy by one step.
 
-    Evaporation is taken first. Of what falls, the share
-    :math:`\min(LAI, f_V)` stays on the leaves; above the capacity w_c per phase it
-    runs off, and the rest drips slowly,
-
-    .. math:: D = f_V D_1 \exp(D_2 w / f_V) .
-
-    Convective rain falls on a small part of the cell, where the store fills over;
-    the two parts are averaged at the end. Then the phase follows the canopy's
-    temperature. With the terms returned, water closes to rounding,
+    Evaporation is taken first, then precipitation is intercepted (see `intercept`),
+    then the phase follows the canopy's temperature. With the terms returned, water
+    closes to rounding,
     :math:`\Delta w = (P - E - R - S) \Delta t`, and so does ice:
     :math:`\Delta (f w) = (P_s - E_i - S + H / L_f) \Delta t`.
 
@@ -165,8 +170,7 @@ def canopy_step(
 
     References
     ----------
-    Takata, Emori & Watanabe (2003), Global and Planetary Change 38, 209-222; Rutter,
-    Morton & Robins (1975), Journal of Applied Ecology 12, 367-380, for the drip.
+    Takata, Emori & Watanabe (2003), Global and Planetary Change 38, 209-222.
     """
     store, cover = jnp.asarray(store), jnp.asarray(cover)
     frozen = frozen_fraction(canopy_temperature, cover)
@@ -179,8 +183,81 @@ def canopy_step(
     after = jnp.maximum(store - from_ice - from_water, 0.0)
     taken = store - after
     ice = jnp.clip(store * frozen_before - from_ice, 0.0, after)
-    water = after - ice
+    new = intercept(
+        after - ice,
+        ice,
+        rain,
+        snow,
+        lai,
+        vegetated,
+        dt,
+        convective_fraction,
+        convective_rain=convective_rain,
+    )
+    # Ice by the new phase, less what the old ice and the fluxes of ice leave.
+    kept = store * frozen_before - from_ice + (snow - new.snow) * dt
+    grown = (new.water + new.ice) * frozen - kept
+    return CanopyWater(
+        store=new.water + new.ice,
+        frozen=frozen,
+        rain=new.rain,
+        convective_rain=new.convective_rain,
+        snow=new.snow,
+        evaporation=taken / dt,
+        freezing_heat=LATENT_HEAT_FUSION * grown / dt,
+    )
 
+
+def intercept(
+    water,
+    ice,
+    rain,
+    snow,
+    lai,
+    vegetated,
+    dt,
+    convective_fraction=CONVECTIVE_FRACTION,
+    *,
+    convective_rain=0.0,
+) -> Interception:
+    r"""Let rain and snow fall on the leaves for one step, each phase for itself.
+
+    Of what falls, the share :math:`\min(LAI, f_V)` stays on the leaves; above the
+    capacity w_c per phase it runs off, and the rest drips slowly,
+
+    .. math:: D = f_V D_1 \exp(D_2 w / f_V) .
+
+    Convective rain falls on a small part of the cell, where the store fills over;
+    the two parts are averaged at the end. With the terms returned, both phases close
+    to rounding: :math:`\Delta w = (P - R) \Delta t`.
+
+    Parameters
+    ----------
+    water, ice : array_like
+        On the leaves, in kg m-2; shape (n,).
+    rain, snow : array_like
+        Above the canopy, in kg m-2 s-1; shape (n,).
+    lai : array_like
+        Leaf area index, mean of the cell; shape (n,).
+    vegetated : array_like
+        Share f_V of the ground under vegetation, 0-1; shape (n,).
+    dt : float
+        Time step, in s.
+    convective_fraction : float, optional
+        Share of the cell under convective rain.
+    convective_rain : array_like, optional
+        Part of `rain` that is convective, in kg m-2 s-1.
+
+    Returns
+    -------
+    Interception
+        Water and ice on the leaves, and fluxes to the ground.
+
+    References
+    ----------
+    Takata, Emori & Watanabe (2003), Global and Planetary Change 38, 209-222; Rutter,
+    Morton & Robins (1975), Journal of Applied Ecology 12, 367-380, for the drip.
+    """
     caught = jnp.minimum(lai, vegetated)
     convective = jnp.minimum(convective_rain, rain)
     even = rain - convective
@@ -192,19 +269,12 @@ def canopy_step(
     shower_rain = (1.0 - caught) * showers + water_drip[0] / dt
     even_rain = (1.0 - caught) * even + water_drip[1] / dt
     area = convective_fraction
-    water = area * water[0] + (1.0 - area) * water[1]
-    new = water + ice
-    # Ice by the new phase, less what the old ice and the fluxes of ice leave.
-    kept = store * frozen_before - from_ice + caught * snow * dt - ice_drip
-    grown = new * frozen - kept
-    return CanopyWater(
-        store=new,
-        frozen=frozen,
+    return Interception(
+        water=area * water[0] + (1.0 - area) * water[1],
+        ice=ice,
         rain=area * shower_rain + (1.0 - area) * even_rain,
         convective_rain=area * (shower_rain - even_rain),
         snow=(1.0 - caught) * snow + ice_drip / dt,
-        evaporation=taken / dt,
-        freezing_heat=LATENT_HEAT_FUSION * grown / dt,
     )
 
 

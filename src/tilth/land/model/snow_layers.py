@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from tilth.core.accelerate import jnp
 
-#: Layers at most.
-LAYERS = 3
-
 
 def masses(in_cover):
     r"""Mass of each snow layer from the snow on the covered ground.
