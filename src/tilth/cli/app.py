@@ -22,6 +22,10 @@ COMMANDS = {
         "tilth.cli.fleet:app",
         "Fleets of chambers: simulate, look after, back up, steer.",
     ),
+    "land": (
+        "tilth.cli.land:app",
+        "Land models: imitated by a fast emulator, and judged.",
+    ),
     "report": (
         "tilth.cli.report:app",
         "Run every study and write one HTML page.",

@@ -84,7 +84,7 @@ def skill_card(
     train_targets : xarray.Dataset
         Of the land model over the years of the fit.
     forcing : xarray.Dataset, optional
-        Over the same days; adds the water residual.
+        Over the same days; adds the water residual where the run has none.
     variables : sequence of str, optional
         What to score, as far as run and targets both have it.
     level, draws, seed : optional
@@ -127,9 +127,10 @@ def skill_card(
         found["verdict"] = _verdicts(found, quiet.get(name, 0.0))
         parts.append(found)
     card = _assemble(parts, names, targets, level)
-    if forcing is not None:
-        residual = water_residual(output, forcing)
-        card["water_residual"] = residual
+    if "water_residual" in output:
+        card["water_residual"] = output["water_residual"]
+    elif forcing is not None:
+        card["water_residual"] = water_residual(output, forcing)
     first, last = _span(train_targets)
     start, end = _span(targets)
     card.attrs |= {

@@ -54,6 +54,11 @@ STUDIES: dict[str, Study] = {
             "completeness",
             "tilth.studies.fluxmeter_army:run",
         ),
+        Study(
+            "emulator_skill",
+            "A land model's emulator on years it never saw, against climatology",
+            "tilth.studies.emulator_skill:run",
+        ),
     )
 }
 

@@ -23,7 +23,7 @@ ALMA = parse_map(
         "snow": ["SWE", "surface_snow_amount", "lwe_thickness_of_surface_snow_amount"],
         "soil": ["SoilMoist", "mass_content_of_water_in_soil_layer"],
         "wetland": ["Wetland", "WetlandStor", "SurfStor"],
-        "runoff": [{"sum": ["Qs", "Qsb"]}, "runoff_flux"],
+        "runoff": [{"sum": ["Qs", "Qsb"]}, "Qtot", "runoff_flux"],
         "evaporation": ["Evap", "water_evapotranspiration_flux"],
         "missing": [1e20],
     }
