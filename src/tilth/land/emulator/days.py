@@ -54,7 +54,7 @@ def months_of_days(time: xr.DataArray) -> np.ndarray:
     InputError
         If the times are not days that follow each other.
     """
-    if time.dtype.kind != "M" and not hasattr(time.dt, "calendar"):
+    if not hasattr(time, "dt"):
         raise InputError(
             f"time is {time.dtype}: decode it first (xarray.decode_cf), the emulator "
             "needs the months of a calendar"
@@ -65,12 +65,15 @@ def months_of_days(time: xr.DataArray) -> np.ndarray:
     if wrong.size:
         i = int(wrong[0])
         before, after = time.values[i], time.values[i + 1]
-        way_out = (
-            "average shorter steps with tilth.land.emulator.to_daily"
-            if steps[i] < day
-            else "a day is missing: fill the gap, or run the parts one by one, each "
-            "from the state that the one before left"
-        )
+        if steps[i] > day:
+            way_out = (
+                "a day is missing: fill the gap, or run the parts one by one, each "
+                "from the state that the one before left"
+            )
+        elif steps[i] > 0 * day:
+            way_out = "average shorter steps with tilth.land.emulator.to_daily"
+        else:
+            way_out = "sort the times, and leave out what is there twice"
         raise InputError(
             f"the emulator takes steps of one day, but {after} follows {before}: "
             f"{way_out}"

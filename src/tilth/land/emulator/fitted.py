@@ -196,7 +196,8 @@ def write_fitted(fitted: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         return path
     if path.exists():
         raise InputError(f"{path} exists: choose another name or remove it first")
-    stamped.to_zarr(path, mode="w-", consolidated=False)
+    # Format 3 has no settled way to keep text yet.
+    stamped.to_zarr(path, mode="w-", consolidated=False, zarr_format=2)
     return path
 
 
