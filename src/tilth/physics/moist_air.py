@@ -283,9 +283,9 @@ def wet_bulb_temperature(
 ) -> Array:
     r"""Temperature of a ventilated wet bulb over liquid water.
 
-    Solves :math:`c_p (T - T_w) = L [q^*(T_w) - q]` by Newton's method. The left side
-    falls and the right side rises with T_w, and the difference is concave, so the
-    iteration from the air temperature approaches the root from one side.
+    Solves :math:`c_p (T - T_w) = L [q^*(T_w) - q]` by Newton's method. The difference
+    of the two sides is monotone and convex in T_w, so the iteration approaches the
+    root from the air temperature without passing it.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def wet_bulb_temperature(
 
     References
     ----------
-    Stull (2000), Meteorology for Scientists and Engineers, eq. 5.11.
+    Stull (2000), Meteorology for Scientists and Engineers, ch. 5.
     """
     air = jnp.asarray(temperature)
     saturated = saturation_specific_humidity(air, pressure)

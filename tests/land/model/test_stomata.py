@@ -140,9 +140,9 @@ def test_carbon_diffuses_in_through_the_canopys_stomata_and_boundary_layer():
 
 def test_a_forest_at_noon_conducts_and_fixes_what_forests_do():
     out = CANOPY(*NOON, **TREES)
-    # Kelliher et al. (1995), Agric. For. Meteorol. 73: surfaces of woody vegetation
-    # reach 13 to 30 mm s-1; eddy towers over temperate forest see 20 to 40 umol m-2 s-1
-    # at noon (Baldocchi et al. 2001).
+    # Kelliher et al. (1995), Agric. For. Meteorol. 73, 1-16: surfaces of woody
+    # vegetation reach about 20 mm s-1; eddy towers over temperate forest see 20 to 40
+    # umol m-2 s-1 at noon (Baldocchi et al. 2001).
     assert 5e-3 < float(out.conductance) < 3e-2
     assert 15e-6 < float(out.assimilation) < 45e-6
     assert float(out.respiration) < 0.2 * float(out.assimilation)
