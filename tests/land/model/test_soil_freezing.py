@@ -31,6 +31,11 @@ CHANGE = {
     for name, curve in CURVES.items()
 }
 
+MOST = {
+    name: jax.jit(lambda temperature, curve=curve: unfrozen_water(temperature, curve))
+    for name, curve in CURVES.items()
+}
+
 
 def ground(seed, curve, cells=30):
     """Columns of any state, a third of them within a degree of freezing."""
@@ -74,7 +79,7 @@ def test_liquid_lies_on_the_freezing_curve_where_there_is_ice(name, seed):
     curve = CURVES[name]
     temperature, water, ice, capacity = ground(seed, curve)
     new, new_ice = CHANGE[name](temperature, water, ice, capacity)
-    most = unfrozen_water(new, curve)
+    most = MOST[name](new)
     liquid = water - new_ice
     np.testing.assert_allclose(
         liquid[new_ice > 0], np.minimum(most, water)[new_ice > 0], atol=2e-10
@@ -217,7 +222,12 @@ def test_the_front_of_a_column_that_freezes_at_once_is_neumanns():
         )
         depth = float(jnp.sum(state[1])) * 0.02 / water
         assert depth == pytest.approx(float(exact.depth), abs=0.01)  # half a layer
-        np.testing.assert_allclose(state[0][:, 0], exact.temperature, atol=0.25)
+        # Layers at the front are at 0 degC from end to end; not so the others.
+        whole = (state[1][:, 0] == 0.0) | (state[1][:, 0] == water)
+        assert np.count_nonzero(~whole) <= 2
+        np.testing.assert_allclose(
+            state[0][whole, 0], exact.temperature[whole], atol=0.1
+        )
 
 
 def freezing_column(omega, hours, *, layers=40, dt=60.0, flow=True):

@@ -167,8 +167,9 @@ def phase_change(
 
     References
     ----------
-    Takata, Emori & Watanabe (2003), Glob. Planet. Change 38, 209-222 (at once). Dall'Amico
-    et al. (2011), Cryosphere 5, 469-484 (splitting, and the heat that is kept).
+    Takata, Emori & Watanabe (2003), Glob. Planet. Change 38, 209-222 (at once).
+    Dall'Amico et al. (2011), Cryosphere 5, 469-484 (splitting, and the heat that is
+    kept).
     """
     if isinstance(curve, str) and curve != "instant":
         raise InputError(
