@@ -165,12 +165,9 @@ def roughness(
     log_momentum = jnp.log(height / ground_momentum)
     log_heat = jnp.log(height / ground_heat)
     ratio = leaf_heat / leaf_drag
-    p1 = (
-        0.0115
-        * (ground_heat / height) ** 0.1
-        * jnp.exp(5.0 * (ground_heat / height) ** 0.22)
-    )
-    p2 = 0.55 * jnp.exp(-0.58 * (ground_heat / height) ** 0.35)
+    fraction = jnp.exp(-0.11 * log_heat)  # (z_Ts / h)^0.11
+    p1 = 0.0115 * jnp.exp(5.0 * fraction**2 - 0.1 * log_heat)
+    p2 = 0.55 * jnp.exp(-0.58 * jnp.exp(-0.35 * log_heat))
     p3 = (ratio + 0.084 * jnp.exp(-15.0 * ratio)) ** 0.15
     p4 = 2.0 * ratio**1.1
     drag = (
@@ -218,16 +215,15 @@ def profile_functions(stability: Any) -> tuple[Any, Any]:
     a, b, c, d = 1.0, 2.0 / 3.0, 5.0, 0.35
     common = b * (stable - c / d) * jnp.exp(-d * stable) + b * c / d
     stable_momentum = -(a * stable + common)
-    stable_heat = -((1.0 + 2.0 / 3.0 * a * stable) ** 1.5 - 1.0 + common)
+    bent = 1.0 + 2.0 / 3.0 * a * stable
+    stable_heat = -(bent * jnp.sqrt(bent) - 1.0 + common)
     x2 = jnp.sqrt(1.0 - 16.0 * unstable)
     x = jnp.sqrt(x2)
+    half, half_squared = 0.5 * (1.0 + x), 0.5 * (1.0 + x2)
     unstable_momentum = (
-        2.0 * jnp.log(0.5 * (1.0 + x))
-        + jnp.log(0.5 * (1.0 + x2))
-        - 2.0 * jnp.arctan(x)
-        + 0.5 * jnp.pi
+        jnp.log(half**2 * half_squared) - 2.0 * jnp.arctan(x) + 0.5 * jnp.pi
     )
-    unstable_heat = 2.0 * jnp.log(0.5 * (1.0 + x2))
+    unstable_heat = 2.0 * jnp.log(half_squared)
     return stable_momentum + unstable_momentum, stable_heat + unstable_heat
 
 
@@ -312,7 +308,7 @@ def exchange(
     for _ in range(iterations):
         ground = c_ground * (ground_temperature - air_temperature)
         canopy = c_canopy * (canopy_temperature - air_temperature)
-        factor = scale / c_m**1.5
+        factor = scale / (c_m * jnp.sqrt(c_m))
         c_m, c_ground, c_canopy = coefficients(
             factor * (ground + canopy), factor * ground
         )
