@@ -222,11 +222,12 @@ def test_the_front_of_a_column_that_freezes_at_once_is_neumanns():
         )
         depth = float(jnp.sum(state[1])) * 0.02 / water
         assert depth == pytest.approx(float(exact.depth), abs=0.01)  # half a layer
-        # Layers at the front are at 0 degC from end to end; not so the others.
+        # Layers at the front are at 0 degC from end to end; the others may be off by
+        # what the front is, in a gradient of at most 10 K over 0.54 m.
         whole = (state[1][:, 0] == 0.0) | (state[1][:, 0] == water)
         assert np.count_nonzero(~whole) <= 2
         np.testing.assert_allclose(
-            state[0][whole, 0], exact.temperature[whole], atol=0.1
+            state[0][whole, 0], exact.temperature[whole], atol=0.01 * 10 / 0.54
         )
 
 
