@@ -9,6 +9,7 @@ import numpy as np
 from tilth.core.optional import load
 from tilth.land.emulator.equations import Forcing, Variant
 from tilth.land.fit.day import advance_day, variant_switches, weather_table
+from tilth.land.fit.evolution import evolve_month
 from tilth.land.fit.flags import FIT_FLAGS
 from tilth.land.fit.months import FITTED, search_month
 from tilth.land.fit.record import Goal, Pull, Record, month_pieces, window_pieces
@@ -35,8 +36,9 @@ class CellFit(NamedTuple):
     """What is known of a cell after its fit.
 
     ``parameters`` (15, 12); ``runoff_share``; ``soil_reference``, mm; ``fit_flag``;
-    ``month_loss`` (12): the published objective; ``loss_before`` and ``loss_after`` of
-    the joint fit, without penalties; ``state`` (4): snow, soil, wetland and deep store
+    ``month_loss`` (12): the published objective; ``efficiency`` (2, 4): of
+    Nash and Sutcliffe, of each target in the windows of the joint fit, before and after
+    it; ``state`` (4): snow, soil, wetland and deep store
     at the end of the training years, mm.
     """
 
@@ -45,8 +47,7 @@ class CellFit(NamedTuple):
     soil_reference: float
     fit_flag: int
     month_loss: np.ndarray
-    loss_before: float
-    loss_after: float
+    efficiency: np.ndarray
     state: np.ndarray
 
 
@@ -104,13 +105,13 @@ def fit_cell(
         record, months, trained, spread, box, variant, settings
     )
     joint = months_to_joint(places)
-    before = after = np.nan
+    missing = np.full((2, 4), np.nan)
     wide = joint_box(box)
     if settings.joint:
-        refined, before, after = fit_jointly(
+        refined, missing = fit_jointly(
             joint, record, calendar, spread, wide, variant, settings
         )
-        if np.isfinite(after):
+        if np.isfinite(missing[1]).any():
             joint = refined
         else:
             reasons.add("months_only")
@@ -122,8 +123,7 @@ def fit_cell(
         reference,
         sum(FIT_FLAGS.bit(reason) for reason in reasons),
         month_loss,
-        before,
-        after,
+        1.0 - missing,
         last_state(value, record, calendar, variant, settings),
     )
 
@@ -179,11 +179,27 @@ def fit_months(
         days = trained & (record.month == m)
         quiet = np.nan_to_num(_variance(record.target[:, days]))
         weight = _user_weights(settings) / np.maximum(quiet, _QUIET * spread)
-        goal = Goal(weight, 0.0, 0, given_wetland, variant_switches(variant))
+        goal = Goal(
+            weight, spread, 0.0, 0, 1.0, given_wetland, variant_switches(variant)
+        )
         years = pieces.start.size
         pull = Pull(neutral, np.full(FITTED, settings.month_pull * years), 0.0)
+        first = np.concatenate([before, starts])
+        if settings.method == "evolution":
+            evolved, _, _ = evolve_month(
+                np.random.default_rng([settings.seed, m]),
+                first[: settings.starts],
+                free,
+                pull,
+                box,
+                pieces,
+                record,
+                goal,
+                settings.generations,
+            )
+            first = np.concatenate([evolved[None], first[:1]])
         found, loss = search_month(
-            np.concatenate([before, starts]),
+            first,
             settings.starts,
             free,
             pull,
@@ -212,7 +228,7 @@ def fit_jointly(
     box: Box,
     variant: Variant,
     settings: FitSettings,
-) -> tuple[np.ndarray, float, float]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Refine all months together in free runs through windows of years.
 
     Parameters
@@ -228,12 +244,12 @@ def fit_jointly(
     -------
     ndarray, shape (183,)
         The refined place.
-    float, float
-        Joint loss before and after.
+    ndarray, shape (2, 4)
+        Mean square error over variance of each target in the windows, before and after.
     """
     blocks = year_blocks(calendar.years, settings.window_years, settings.window_step)
     windows = window_pieces(calendar.year, blocks, record.target)
-    goal = window_goal(record, windows, spread, variant, settings)
+    goal = window_goal(spread, variant, settings)
     free = np.ones(JOINT, bool)
     free[FIRST_WETLAND] = not goal.given_wetland
     free[FIRST_DEEP] = variant.closed
@@ -243,7 +259,7 @@ def fit_jointly(
         settings.smoothness,
     )
     refined = place.copy()
-    before, after, _ = refine_jointly(
+    missing = refine_jointly(
         refined,
         free,
         pull,
@@ -254,35 +270,30 @@ def fit_jointly(
         settings.joint_iterations,
         settings.joint_tolerance,
     )
-    return refined, before, after
+    return refined, missing
 
 
-def window_goal(
-    record: Record, windows, spread: np.ndarray, variant: Variant, settings: FitSettings
-) -> Goal:
-    """Return the weights that make the joint loss a sum of mean squares over variance.
+def window_goal(spread: np.ndarray, variant: Variant, settings: FitSettings) -> Goal:
+    """Return what the joint fit holds against a run.
 
     Parameters
     ----------
-    record, spread, variant, settings
+    spread, variant, settings
         As `fit_months`.
-    windows : Pieces
-        Of `window_pieces`.
 
     Returns
     -------
     Goal
-        For `refine_jointly`.
+        Targets that do not vary have no weight.
     """
-    count = np.zeros(4)
-    for start, length in zip(*windows, strict=True):
-        scored = record.target[:, start + settings.unscored : start + length]
-        count += np.isfinite(scored).sum(axis=1)
+    varies = np.isfinite(spread)
     return Goal(
-        _user_weights(settings) / (spread * np.maximum(count, 1)),
-        settings.volume_weight if np.isfinite(spread[3]) else 0.0,
+        np.where(varies, _user_weights(settings), 0.0),
+        np.where(varies, spread, 1.0),
+        settings.volume_weight if varies[3] else 0.0,
         settings.unscored,
-        bool(np.isfinite(spread[2])),
+        settings.power,
+        bool(varies[2]),
         variant_switches(variant),
     )
 
@@ -399,7 +410,6 @@ def _nothing(reasons: set[str]) -> CellFit:
         nan,
         flag,
         np.full(12, nan),
-        nan,
-        nan,
+        np.full((2, 4), nan),
         np.full(4, nan),
     )

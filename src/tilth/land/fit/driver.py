@@ -40,8 +40,11 @@ _OUTPUTS: dict[str, tuple[tuple[str, ...], str | None, str]] = {
         "1",
         "published objective of the months: mean over years of the weighted squares",
     ),
-    "loss_before": ((), "1", "joint loss before the joint fit"),
-    "loss_after": ((), "1", "joint loss after the joint fit"),
+    "efficiency": (
+        ("stage", "target"),
+        "1",
+        "Nash-Sutcliffe efficiency in the free runs of the training years",
+    ),
     "state": (("store",), "mm", "stores at the end of the training years"),
 }
 
@@ -83,12 +86,12 @@ def fit_emulator(
     Returns
     -------
     xarray.Dataset
-        ``parameters`` (parameter, month, cell), ``runoff_share``, ``soil_reference``,
-        ``fit_flag``, ``loss_before``, ``loss_after`` (cell), ``month_loss`` (month,
-        cell), and the stores at the end of the training years, ``initial_snow``,
-        ``initial_soil``, ``initial_wetland`` and ``initial_deep`` (cell), mm; soil
-        water relative to its reference. NaN where the flag says that a cell was not
-        fitted.
+        ``parameters`` (parameter, month, cell), ``runoff_share``, ``soil_reference``
+        and ``fit_flag`` (cell); ``month_loss`` (month, cell) and ``efficiency`` (stage,
+        target, cell) of the training years; the stores at their end,
+        ``initial_snow``, ``initial_soil``, ``initial_wetland`` and ``initial_deep``
+        (cell), mm, soil water relative to its reference. NaN where the flag says that
+        a cell was not fitted.
 
     Raises
     ------
@@ -124,7 +127,7 @@ def fit_emulator(
         output_dtypes=[
             np.int32 if name == "fit_flag" else np.float64 for name in _OUTPUTS
         ],
-        output_sizes={"parameter": 15, "month": 12, "store": 4},
+        output_sizes=_SIZES,
         options={
             "names": tuple(names),
             "calendar": calendar,
@@ -176,7 +179,7 @@ def _fit_block(
     return tuple(joined[name] for name in CellFit._fields)
 
 
-_SIZES = {"parameter": 15, "month": 12, "store": 4}
+_SIZES = {"parameter": 15, "month": 12, "store": 4, "stage": 2, "target": 4}
 _DIMS = {dims for dims, _, _ in _OUTPUTS.values()}
 
 
@@ -261,6 +264,8 @@ def _described(
             "parameter": [row.name for row in rows],
             "units": ("parameter", [row.unit for row in rows]),
             "month": np.arange(1, 13),
+            "stage": ["months", "joint"],
+            "target": list(TARGETS),
         }
     ).assign_attrs(
         variant=variant,

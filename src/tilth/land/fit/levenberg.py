@@ -121,7 +121,8 @@ def propose_step(normal, place, free, damping, trial):
         index = np.flatnonzero(moving)
         _solve(normal, index, moving, step, damping, _FLOOR * largest)
         stopped = False
-        for i in index:
+        for a in range(index.size):
+            i = int(index[a])
             low = max(-place[i], -_LONGEST)
             high = min(1.0 - place[i], _LONGEST)
             if step[i] < low or step[i] > high:

@@ -31,15 +31,18 @@ class Pieces(NamedTuple):
 class Goal(NamedTuple):
     """What is held against a run.
 
-    ``weight`` (4) of a squared difference of one day; ``volume_weight`` of the squared
-    relative error of a window's runoff; ``unscored`` days at the start of a window;
+    ``weight`` (4) of the targets; ``variance`` (4) that the joint objective compares
+    their errors with; ``volume_weight`` of the squared relative error of a window's
+    runoff; ``unscored`` days at the start of a window;
     ``given_wetland``: whether the land model's wetland is known; ``switches`` of
     `tilth.land.fit.day.variant_switches`.
     """
 
     weight: np.ndarray
+    variance: np.ndarray
     volume_weight: float
     unscored: int
+    power: float
     given_wetland: bool
     switches: tuple[bool, bool, float]
 

@@ -27,10 +27,13 @@ class FitSettings:
         Places from which a month is refined, the neutral one among them.
     candidates : int
         Points of a Sobol sequence, the best of which become starts.
+    generations : int
+        Largest number of generations of the evolution.
     month_iterations, joint_iterations : int
         Largest number of evaluations.
     month_tolerance, joint_tolerance : float
-        A search ends after two steps that gain less than this share.
+        A search ends after two steps that gain less than this share of the loss; of the
+        joint loss, which is a logarithm, less than this.
     month_pull : float
         Strength of the pull of a month's values to the neutral ones, relative to the
         published objective: it settles what the data leave open, and no more.
@@ -65,20 +68,22 @@ class FitSettings:
     method: str = "gradient"
     starts: int = 4
     candidates: int = 32
+    generations: int = 150
     month_iterations: int = 60
     month_tolerance: float = 1e-4
     month_pull: float = 1e-3
     joint: bool = True
     joint_iterations: int = 40
-    joint_tolerance: float = 1e-3
-    joint_pull: float = 1e-3
+    joint_tolerance: float = 3e-3
+    joint_pull: float = 0.02
     smoothness: float = 0.0
-    window_years: int = 2
-    window_step: int = 2
+    window_years: int = 5
+    window_step: int = 5
     unscored: int = 60
     volume_weight: float = 0.0
     weights: Mapping[str, float] = field(default_factory=dict)
     runoff_share: float = 0.3
+    power: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,6 +98,7 @@ class FitSettings:
                 )
         for name in (
             "candidates",
+            "generations",
             "month_iterations",
             "joint_iterations",
             "month_pull",

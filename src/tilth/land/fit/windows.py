@@ -3,16 +3,20 @@ r"""The joint objective: all months together, in free runs through windows of ye
 With :math:`K` windows of several years, each started from the land model's snow and
 soil water, and the first days not scored,
 
-.. math:: L = \sum_v \frac{w_v}{\operatorname{var}_v} \overline{(x_v^{\mathrm{emulator}}
-              - x_v^{\mathrm{land}})^2}
+.. math:: L = \sum_v w_v \log\left(\frac{\mathrm{MSE}_v}{\mathrm{var}_v}
+              + \epsilon\right)
           + \frac{w_q}{K} \sum_{\mathrm{windows}} \left(\frac{\sum R^{\mathrm{emulator}}
               - \sum R^{\mathrm{land}}}{\sum R^{\mathrm{land}}}\right)^2 .
 
-The first term is the sum of what is missing to a Nash-Sutcliffe efficiency of one;
-the second holds the volume of runoff. A month's parameters act on the months that
-follow: the Jacobian of the stores by all 183 values is carried forward through the
-window (forward mode), one small matrix product a day, and the normal equations are
-added up as it goes.
+The first term is the likelihood of normal errors whose variance is unknown for each
+target :math:`v`: it weighs a target by how well it can be had at all, so that snow,
+which can be had best, is not spent on runoff. :math:`1 - \mathrm{MSE}_v/\mathrm{var}_v`
+is the Nash-Sutcliffe efficiency; :math:`\epsilon` ends the reward of perfection. The
+second term holds the volume of runoff.
+
+A month's parameters act on the months that follow: the Jacobian of the stores by all
+183 values is carried forward through the window (forward mode), one small matrix
+product a day, and the normal equations of every target are added up as it goes.
 """
 
 from __future__ import annotations
@@ -47,12 +51,21 @@ SHARE, FIRST_WETLAND, FIRST_DEEP = 180, 181, 182
 #: The first columns are the parameters of snow, of which alone snow depends.
 _SNOW_COLUMNS = 48
 
-_BUFFER = 96
+_BUFFER = 64
+
+_RESULT_OF = np.array([SNOW, SOIL, WETLAND, RUNOFF])
+
+
+#: Where the normal equations of the volume are, after those of the four targets.
+_VOLUME = 4
+
+#: Share of the variance below which a mean square error earns nothing more.
+PERFECT = 1e-6
 
 
 @njit(**COMPILED)
-def window_normal(value, slope, windows, record, goal):
-    """Return the augmented normal equations of all windows in the unit box.
+def window_normals(value, slope, windows, record, goal, normals, counts):
+    """Fill the augmented normal equations of each target, in the unit box.
 
     Parameters
     ----------
@@ -64,27 +77,27 @@ def window_normal(value, slope, windows, record, goal):
         Weather and targets.
     goal : Goal
         Weights and form of the equations.
-
-    Returns
-    -------
-    ndarray, shape (184, 184)
-        See `tilth.land.fit.levenberg`; infinite at its last place if a run fails.
+    normals : ndarray, shape (5, 184, 184)
+        Filled, upper triangles: of plain differences for snow, soil, wetland and
+        runoff, and of the relative error of the windows' volume.
+    counts : ndarray, shape (5,)
+        Filled with the number of differences.
     """
     n = JOINT
     start, length = windows
     weather, target, month = record
-    weight, given_wetland, switches = goal.weight, goal.given_wetland, goal.switches
-    volume_weight = goal.volume_weight
+    given_wetland, switches = goal.given_wetland, goal.switches
     closed = switches[1]
-    normal = np.zeros((n + 1, n + 1))
+    normals[:] = 0.0
+    counts[:] = 0.0
     by_state, by_theta = np.zeros((5, 4)), np.zeros((5, 16))
     old, new = np.zeros((5, n)), np.zeros((5, n))
-    rows = np.zeros((_BUFFER, n + 1))
+    rows = np.zeros((5, _BUFFER, n + 1))
     snow_rows = np.zeros((_BUFFER, _SNOW_COLUMNS + 1))
     snow_normal = np.zeros((_SNOW_COLUMNS + 1, _SNOW_COLUMNS + 1))
-    volume_row = np.zeros((1, n + 1))
-    root = np.sqrt(weight)
+    filled = np.zeros(5, np.int64)
     theta = np.empty(15)
+    off = np.empty(4)
     for k in range(start.size):
         t = start[k]
         snow, soil = target[0, t - 1], target[1, t - 1]
@@ -95,8 +108,7 @@ def window_normal(value, slope, windows, record, goal):
             old[WETLAND, FIRST_WETLAND] = 1.0
         if closed:
             old[DEEP, FIRST_DEEP] = 1.0
-        count, snow_count = 0, 0
-        volume_row[:] = 0.0
+        rows[_VOLUME, 0] = 0.0
         volume = 0.0
         current = -1
         for day in range(t, t + length[k]):
@@ -116,77 +128,83 @@ def window_normal(value, slope, windows, record, goal):
                 by_state,
                 by_theta,
             )
-            for o in range(1, 5):
-                if o == DEEP and not closed:
-                    continue
-                a, b, c, d = by_state[o]
-                for i in range(_SNOW_COLUMNS):
-                    new[o, i] = a * old[0, i] + b * old[1, i] + c * old[2, i]
-                for i in range(_SNOW_COLUMNS, n):
-                    new[o, i] = b * old[1, i] + c * old[2, i]
-                if closed:
-                    for i in range(n):
-                        new[o, i] += d * old[3, i]
-                for j in range(15):
-                    new[o, 12 * j + current] += by_theta[o, j]
-                new[o, SHARE] += by_theta[o, 15]
-            a = by_state[SNOW, 0]
-            for i in range(_SNOW_COLUMNS):
-                new[SNOW, i] = a * old[SNOW, i]
-            for j in range(4):
-                new[SNOW, 12 * j + current] += by_theta[SNOW, j]
+            _carry(old, new, by_state, by_theta, current, closed)
             old, new = new, old
             if day - t < goal.unscored:
                 continue
-            off = snow - target[0, day]
-            if off == off:
+            off[0] = snow - target[0, day]
+            off[1] = soil - target[1, day]
+            off[2] = wetland - target[2, day]
+            off[3] = runoff - target[3, day]
+            if off[0] == off[0]:
+                q = filled[0]
                 for i in range(_SNOW_COLUMNS):
-                    snow_rows[snow_count, i] = root[0] * old[SNOW, i]
-                snow_rows[snow_count, _SNOW_COLUMNS] = root[0] * off
-                snow_count += 1
+                    snow_rows[q, i] = old[SNOW, i]
+                snow_rows[q, _SNOW_COLUMNS] = off[0]
+                filled[0] += 1
+                counts[0] += 1.0
             for v in range(1, 4):
-                if weight[v] == 0.0:
-                    continue
-                if v == 1:
-                    o, off = SOIL, soil - target[1, day]
-                elif v == 2:
-                    o, off = WETLAND, wetland - target[2, day]
-                else:
-                    o, off = RUNOFF, runoff - target[3, day]
-                if off == off:
+                if off[v] == off[v] and goal.weight[v] > 0.0:
+                    q, o = filled[v], _RESULT_OF[v]
                     for i in range(n):
-                        rows[count, i] = root[v] * old[o, i]
-                    rows[count, n] = root[v] * off
-                    count += 1
-            off = runoff - target[3, day]
-            if volume_weight > 0.0 and off == off:
+                        rows[v, q, i] = old[o, i]
+                    rows[v, q, n] = off[v]
+                    filled[v] += 1
+                    counts[v] += 1.0
+            if off[3] == off[3] and goal.volume_weight > 0.0:
                 for i in range(n):
-                    volume_row[0, i] += old[RUNOFF, i]
-                volume_row[0, n] += off
+                    rows[_VOLUME, 0, i] += old[RUNOFF, i]
+                rows[_VOLUME, 0, n] += off[3]
                 volume += target[3, day]
-            if count > _BUFFER - 8:
-                add_products(rows, count, n + 1, normal)
-                count = 0
-            if snow_count > _BUFFER - 8:
-                add_products(snow_rows, snow_count, _SNOW_COLUMNS + 1, snow_normal)
-                snow_count = 0
-        add_products(rows, count, n + 1, normal)
-        add_products(snow_rows, snow_count, _SNOW_COLUMNS + 1, snow_normal)
+            for v in range(1, 4):
+                if filled[v] == _BUFFER:
+                    add_products(rows[v], _BUFFER, n + 1, normals[v])
+                    filled[v] = 0
+            if filled[0] == _BUFFER:
+                add_products(snow_rows, _BUFFER, _SNOW_COLUMNS + 1, snow_normal)
+                filled[0] = 0
         if volume > 0.0:
-            volume_row *= np.sqrt(volume_weight / start.size) / volume
-            add_products(volume_row, 1, n + 1, normal)
+            rows[_VOLUME, 0] /= volume
+            add_products(rows[_VOLUME], 1, n + 1, normals[_VOLUME])
+            counts[_VOLUME] += 1.0
+    for v in range(1, 4):
+        add_products(rows[v], filled[v], n + 1, normals[v])
+    add_products(snow_rows, filled[0], _SNOW_COLUMNS + 1, snow_normal)
     for i in range(_SNOW_COLUMNS):
         for j in range(i, _SNOW_COLUMNS):
-            normal[i, j] += snow_normal[i, j]
-        normal[i, n] += snow_normal[i, _SNOW_COLUMNS]
-    normal[n, n] += snow_normal[_SNOW_COLUMNS, _SNOW_COLUMNS]
-    for i in range(n):
-        for j in range(i, n):
-            normal[i, j] *= slope[i] * slope[j]
-        normal[i, n] *= slope[i]
-    if normal[n, n] != normal[n, n]:
-        normal[n, n] = np.inf
-    return normal
+            normals[0, i, j] = snow_normal[i, j]
+        normals[0, i, n] = snow_normal[i, _SNOW_COLUMNS]
+    normals[0, n, n] = snow_normal[_SNOW_COLUMNS, _SNOW_COLUMNS]
+    for v in range(5):
+        for i in range(n):
+            for j in range(i, n):
+                normals[v, i, j] *= slope[i] * slope[j]
+            normals[v, i, n] *= slope[i]
+
+
+@njit(**COMPILED)
+def _carry(old, new, by_state, by_theta, current, closed):
+    """Carry the tangents of the results through a day of the month `current`."""
+    n = JOINT
+    for o in range(1, 5):
+        if o == DEEP and not closed:
+            continue
+        a, b, c, d = by_state[o]
+        for i in range(_SNOW_COLUMNS):
+            new[o, i] = a * old[0, i] + b * old[1, i] + c * old[2, i]
+        for i in range(_SNOW_COLUMNS, n):
+            new[o, i] = b * old[1, i] + c * old[2, i]
+        if closed:
+            for i in range(n):
+                new[o, i] += d * old[3, i]
+        for j in range(15):
+            new[o, 12 * j + current] += by_theta[o, j]
+        new[o, SHARE] += by_theta[o, 15]
+    a = by_state[SNOW, 0]
+    for i in range(_SNOW_COLUMNS):
+        new[SNOW, i] = a * old[SNOW, i]
+    for j in range(4):
+        new[SNOW, 12 * j + current] += by_theta[SNOW, j]
 
 
 @njit(**COMPILED)
@@ -206,6 +224,39 @@ def add_smoothness(normal, place, strength):
 
 
 @njit(**COMPILED)
+def _combine(normals, counts, goal, place, pull):
+    """Return the quadratic model of the whole loss, and the loss at its last place.
+
+    A sum of squares S enters as log S, whose slope is 1 / S: the weight of a target.
+    The logarithm lies below its tangent, so that what the model promises the loss
+    keeps.
+    """
+    n = place.size
+    normal = np.zeros((n + 1, n + 1))
+    loss = 0.0
+    for v in range(4):
+        if goal.weight[v] > 0.0 and counts[v] > 0.0:
+            scale = goal.variance[v] * counts[v]
+            missing = normals[v, n, n] / scale + PERFECT
+            slope = missing ** (goal.power - 1.0)
+            normal += normals[v] * (goal.weight[v] * slope / scale)
+            if goal.power > 0.0:
+                loss += goal.weight[v] * (missing * slope - 1.0) / goal.power
+            else:
+                loss += goal.weight[v] * np.log(missing)
+    if counts[_VOLUME] > 0.0:
+        weight = goal.volume_weight / counts[_VOLUME]
+        normal += normals[_VOLUME] * weight
+        loss += normals[_VOLUME, n, n] * weight
+    normal[n, n] = loss
+    add_pull(normal, place, pull)
+    add_smoothness(normal, place, pull.smoothness)
+    if normal[n, n] != normal[n, n]:
+        normal[n, n] = np.inf
+    return normal
+
+
+@njit(**COMPILED)
 def refine_jointly(
     place, free, pull, box, windows, record, goal, iterations, tolerance
 ):
@@ -222,45 +273,48 @@ def refine_jointly(
     box : Box
         Of `joint_box`.
     windows, record, goal
-        As `window_normal`.
+        As `window_normals`.
     iterations : int
         Largest number of evaluations.
     tolerance : float
-        Relative gain of two steps below which it ends.
+        Gain of two steps, of the loss, below which it ends.
 
     Returns
     -------
-    float, float, int
-        Loss at the start and at the end, with the penalties, and evaluations made.
+    ndarray, shape (2, 4)
+        Mean square error over variance of each target, before and after; NaN for one
+        that is not fitted.
     """
     n = place.size
     value, slope, trial = np.empty(n), np.empty(n), np.empty(n)
+    normals, counts = np.empty((5, n + 1, n + 1)), np.empty(5)
+    missing = np.full((2, 4), np.nan)
     damping, growth, small = FIRST_DAMPING, 2.0, 0
-    before, best, promise = 0.0, 0.0, 0.0
     normal = np.zeros((n + 1, n + 1))
     trial[:] = place
-    evaluations = 0
+    promise, best = 0.0, np.inf
     for k in range(iterations + 1):
         if k > 0:
             promise = propose_step(normal, place, free, damping, trial)
             if damping > LAST_DAMPING:
                 break
         from_unit(trial, box, value, slope)
-        other = window_normal(value, slope, windows, record, goal)
-        evaluations += 1
-        add_pull(other, trial, pull)
-        add_smoothness(other, trial, pull.smoothness)
-        if k == 0:
-            before = best = other[n, n]
-            normal = other
-            continue
+        window_normals(value, slope, windows, record, goal, normals, counts)
+        other = _combine(normals, counts, goal, trial, pull)
         gain = best - other[n, n]
-        damping, growth = next_damping(gain, promise, damping, growth)
+        if k > 0:
+            damping, growth = next_damping(gain, promise, damping, growth)
         if gain > 0.0:
-            small = small + 1 if gain < tolerance * best else 0
             best = other[n, n]
             normal = other
             place[:] = trial
-            if small == 2:
-                break
-    return before, best, evaluations
+            for v in range(4):
+                if goal.weight[v] > 0.0 and counts[v] > 0.0:
+                    missing[1, v] = normals[v, n, n] / (goal.variance[v] * counts[v])
+            if k == 0:
+                missing[0] = missing[1]
+            else:
+                small = small + 1 if gain < tolerance else 0
+        if small == 2:
+            break
+    return missing
