@@ -58,6 +58,18 @@ def test_cover_and_mass_are_integrals_of_the_lognormal_depths(variation, share):
     assert float(got.cover) == pytest.approx(1.0 - bare, abs=1e-10)
 
 
+@pytest.mark.parametrize("variation", [0.02, 0.1, 0.6, 2.0])
+def test_melt_depth_is_recovered_from_the_mass_over_the_whole_season(variation):
+    # From the first patch of bare ground to the last patch of snow.
+    zeta = np.sqrt(np.log1p(variation**2))
+    z = np.linspace(-8.0, 5.0, 261)
+    lost = np.exp(zeta * z - zeta**2 / 2)
+    mass = stats.norm.sf(z - zeta) - lost * stats.norm.sf(z)
+    got = ssnowd(1e3 * mass, 1e3, variation)
+    np.testing.assert_allclose(got.melt_depth, 1e3 * lost, rtol=1e-9)
+    np.testing.assert_allclose(got.cover, stats.norm.sf(z), rtol=1e-9)
+
+
 def test_the_misprint_erfc_of_half_z_would_not_be_the_integral():
     got = ssnowd(12.0, 240.0, 0.6)
     zeta = np.sqrt(np.log1p(0.36))

@@ -16,9 +16,9 @@ LEAST_IN_COVER = 0.1
 #: Beyond this many standard deviations the normal distribution is 0 or 1 in doubles.
 _REACH = 9.0
 
-#: Safeguarded Newton steps of the inversion. Halving alone gives 18 / 2^40 = 2e-11,
-#: and the last step, taken outside the loop, squares that.
-_STEPS = 40
+#: Safeguarded Newton steps of the inversion: 6 give all digits for variations of 0.02
+#: to 2 and any share of the snow left.
+_STEPS = 8
 
 _SQRT_HALF = 0.7071067811865476
 
@@ -182,11 +182,18 @@ def _invert(ratio, zeta):
 
 
 def _narrow(_, bracket):
-    """Newton step for z, or half the bracket where Newton would leave it."""
+    """Newton step for z, or half the bracket where Newton would leave it.
+
+    The step is that of ln(m / (1 - m)) for the mass left m, which bends little: near
+    the maximum 1 - m is an exponential of z, near the end m falls like exp(-z^2 / 2).
+    """
     left, right, z, ratio, zeta = bracket
-    excess = _mass_left(z, zeta) - ratio
-    left = jnp.where(excess > 0.0, z, left)
-    right = jnp.where(excess > 0.0, right, z)
-    newton = z - excess / _slope(z, zeta)
-    inside = (newton > left) & (newton < right)
+    mass = _mass_left(z, zeta)
+    left = jnp.where(mass > ratio, z, left)
+    right = jnp.where(mass > ratio, right, z)
+    spread = mass * (1.0 - mass)
+    gap = jnp.log(mass * (1.0 - ratio) / (ratio * (1.0 - mass)))
+    newton = z - gap * spread / _slope(z, zeta)
+    # A step that has arrived may fall outside by rounding; it is no step away.
+    inside = (newton > left - 1e-9) & (newton < right + 1e-9)
     return left, right, jnp.where(inside, newton, 0.5 * (left + right)), ratio, zeta
