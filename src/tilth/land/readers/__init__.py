@@ -14,6 +14,8 @@ _CONTENTS = {
     "parse_map": "columns",
     "read_map": "columns",
     "read_vic_forcing": "vic",
+    "read_bondville": "bondville",
+    "read_noahmp": "noahmp",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

@@ -61,9 +61,9 @@ def load(full: bool) -> Case:
     try:
         folder = locate(_DATASET)
     except DatasetError as error:
-        forcing, targets = simulated_output((1991, 2005))
+        forcing, targets = simulated_output((1986, 2005))
         return Case(
-            forcing, targets, (1991, 2000), (2001, 2005), "simulated: known truth",
+            forcing, targets, (1986, 2000), (2001, 2005), "simulated: known truth",
             str(error),
         )  # fmt: skip
     file = folder / next(f.path for f in info(_DATASET).files if f.path.endswith(".nc"))
