@@ -1,6 +1,10 @@
 """The compiled kernel: the same days as in JAX, fast, and the same on any machine."""
 
+import subprocess
+import sys
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from tilth.core.accelerate import jax
@@ -269,3 +273,52 @@ def test_arrays_that_do_not_fit_are_refused(change, words, case):
 def test_the_closed_variant_cannot_be_explicit():
     with pytest.raises(InputError, match="implicit"):
         Variant(implicit=False, closed=True)
+
+
+def test_the_kernel_needs_no_jax():
+    code = (
+        "import sys, numpy as np\n"
+        "from tilth.land.emulator import Emulator, fitted_dataset\n"
+        "Emulator(fitted_dataset(np.ones((15, 12, 2)), 0.1, 0.0, 'implicit'))\n"
+        "from tilth.land.emulator import kernel\n"
+        "print('jax' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.realdata
+def test_a_site_runs_through_forty_one_years_and_keeps_its_water(
+    dataset, random_parameters
+):
+    path = dataset("fluxnet-sites") / "US-Bi1_ERA5_DD_1981-2021.csv.gz"
+    table = pd.read_csv(path)
+    celsius, p = table["TA_ERA"].to_numpy(), table["PA_ERA"].to_numpy() * 1e3
+    saturated = 611.2 * np.exp(17.67 * celsius / (celsius + 243.5))
+    vapour = saturated - table["VPD_ERA"].to_numpy() * 100  # hPa, unlike PA
+    water = table["P_ERA"].to_numpy()
+    frozen = np.clip(0.5 - celsius, 0, 1)
+    fields = (
+        water * (1 - frozen), water * frozen, celsius + 273.15,
+        0.622 * vapour / (p - 0.378 * vapour), p,
+    )  # fmt: skip
+    assert celsius.size == 14_975
+    month = pd.to_datetime(table["TIMESTAMP"].astype(str)).dt.month.to_numpy() - 1
+    weather = Forcing(*(np.repeat(field[:, None], 100, axis=1) for field in fields))
+    done = kernel.simulate(
+        weather,
+        month,
+        random_parameters(100, closed=True),
+        np.full(100, 0.1),
+        0.0,
+        np.zeros((4, 100)),
+        VARIANTS["closed"],
+        evaporation=True,
+    )
+    assert not done.strange.any()
+    assert np.abs(done.residual).max() < 1e-9 * water.sum()
+    assert done.snow.max() < 100  # California's delta
+    left = (done.runoff + done.evaporation).sum(axis=0) + done.state.sum(axis=0)
+    np.testing.assert_allclose(left, water.sum(), rtol=1e-9)

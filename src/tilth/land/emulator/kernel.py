@@ -191,10 +191,15 @@ def _check(
     """Return the number of days and of cells, or raise."""
     days, cells = forcing.rain.shape
     for name, values in forcing._asdict().items():
-        if values.shape != (days, cells) or not values.flags.c_contiguous:
+        if values.shape != (days, cells):
             raise InputError(
                 f"{name} has the shape {values.shape}, the rain {(days, cells)}: the "
-                "kernel needs arrays (time, cell) in C order, all alike"
+                "kernel needs arrays (time, cell), all alike"
+            )
+        if not values.flags.c_contiguous:
+            raise InputError(
+                f"{name} is not in C order, its days one after the other: copy it with "
+                "numpy.ascontiguousarray"
             )
         if values.dtype not in (np.float32, np.float64) or (
             values.dtype != forcing.rain.dtype

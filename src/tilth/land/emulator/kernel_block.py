@@ -75,24 +75,22 @@ def _take(w, row, values, first, size, factor):
 
 
 @_compiled
-def _between(x, limits):
-    """Return whether x is a number between two others."""
-    return (x >= limits[0]) & (x <= limits[1])
-
-
-@_compiled
 def _look(w, n, limits):
-    """Mark the cells whose weather cannot be."""
-    one = w.dtype.type(1.0)
+    """Mark the cells whose weather does not lie between its limits."""
+    zero, one = w.dtype.type(0.0), w.dtype.type(1.0)
+    low_rain, high_rain = limits[0, 0], limits[0, 1]
+    low_snowfall, high_snowfall = limits[1, 0], limits[1, 1]
+    low_t, high_t = limits[2, 0], limits[2, 1]
+    low_q, high_q = limits[3, 0], limits[3, 1]
+    low_p, high_p = limits[4, 0], limits[4, 1]
     for i in range(n):
-        fine = (
-            _between(w[i + RAIN], limits[0])
-            & _between(w[i + SNOWFALL], limits[1])
-            & _between(w[i + TEMPERATURE], limits[2])
-            & _between(w[i + HUMIDITY], limits[3])
-            & _between(w[i + PRESSURE], limits[4])
-        )
-        w[i + STRANGE] = w[i + STRANGE] if fine else one
+        # What is not a number is not between two others either.
+        fine = (w[i + RAIN] >= low_rain) & (w[i + RAIN] <= high_rain)
+        fine &= (w[i + SNOWFALL] >= low_snowfall) & (w[i + SNOWFALL] <= high_snowfall)
+        fine &= (w[i + TEMPERATURE] >= low_t) & (w[i + TEMPERATURE] <= high_t)
+        fine &= (w[i + HUMIDITY] >= low_q) & (w[i + HUMIDITY] <= high_q)
+        fine &= (w[i + PRESSURE] >= low_p) & (w[i + PRESSURE] <= high_p)
+        w[i + STRANGE] += zero if fine else one
 
 
 @_compiled
