@@ -1,1 +1,50 @@
 """Process equations that several systems share: air, light, leaves, frozen ground."""
+
+from tilth.core.lazy import table_of_contents
+
+#: What -> the module that holds it: the table of contents of this room.
+_CONTENTS = {
+    "saturation_vapour_pressure": "moist_air",
+    "saturation_specific_humidity": "moist_air",
+    "saturation_slope": "moist_air",
+    "specific_humidity": "moist_air",
+    "vapour_pressure": "moist_air",
+    "dew_point": "moist_air",
+    "wet_bulb_temperature": "moist_air",
+    "air_density": "moist_air",
+    "latent_heat_of_vaporization": "moist_air",
+    "psychrometric_constant": "moist_air",
+    "sun_position": "solar",
+    "SunPosition": "solar",
+    "cosine_zenith": "solar",
+    "mean_cosine_zenith": "solar",
+    "MeanCosine": "solar",
+    "split_shortwave": "solar",
+    "biochemistry": "photosynthesis",
+    "Biochemistry": "photosynthesis",
+    "rubisco_kinetics": "photosynthesis",
+    "RubiscoKinetics": "photosynthesis",
+    "gross_assimilation": "photosynthesis",
+    "net_assimilation": "photosynthesis",
+    "smooth_minimum": "photosynthesis",
+    "ball_berry": "conductance",
+    "leuning": "conductance",
+    "medlyn": "conductance",
+    "leaf_gas_exchange": "gas_exchange",
+    "LeafExchange": "gas_exchange",
+    "leaf_energy": "leaf_energy",
+    "LeafEnergy": "leaf_energy",
+    "boundary_conductance": "leaf_energy",
+    "freezing_head": "frozen_ground",
+    "freezing_temperature": "frozen_ground",
+    "unfrozen_water": "frozen_ground",
+    "stefan_depth": "frozen_ground",
+    "neumann_solution": "frozen_ground",
+    "NeumannSolution": "frozen_ground",
+    "ClappHornberger": "soil_hydraulics",
+    "VanGenuchten": "soil_hydraulics",
+    "texture": "soil_hydraulics",
+    "bracketed_root": "roots",
+}
+
+__getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
