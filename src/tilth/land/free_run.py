@@ -47,7 +47,7 @@ def free_run(
             f"the eve; the targets begin on {str(targets['time'].values[0])[:10]}"
         )
     state = eve_state(fitted, targets.isel(time=int(before[-1])))
-    if not state.sel(store=["snow", "soil"]).notnull().any():
+    if not state.notnull().all("store").any():
         raise InputError(f"the land model's state before {str(first)[:10]} is missing")
     run = Emulator(fitted).run(weather, state, dtype="float64", evaporation=True)
     output = as_targets(run)
