@@ -9,7 +9,6 @@ threads or neighbours.
 
 from __future__ import annotations
 
-import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,22 +54,6 @@ class Run:
     state: np.ndarray
     residual: np.ndarray
     strange: np.ndarray
-
-
-def _pieces(active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the blocks' edges and the stretches of cells they are made of."""
-    cells = np.flatnonzero(active)
-    rows: list[tuple[int, int, int]] = []
-    edges = [0]
-    for start in range(0, cells.size, LANES):
-        block = cells[start : start + LANES]
-        cuts = np.flatnonzero(np.diff(block) != 1) + 1
-        lanes = np.concatenate([[0], cuts, [block.size]])
-        rows += [
-            (int(block[a]), int(b - a), int(a)) for a, b in itertools.pairwise(lanes)
-        ]
-        edges.append(len(rows))
-    return np.array(edges), np.array(rows, np.int64).reshape(-1, 3)
 
 
 def simulate(
@@ -133,7 +116,7 @@ def simulate(
     end = np.array(state, dtype, order="C")
     active = np.isfinite(fitted).all(axis=(0, 1)) & np.isfinite(end).all(axis=0)
     active &= np.isfinite(share) & np.isfinite(reference)
-    edges, pieces = _pieces(active)
+    places = np.flatnonzero(active).astype(np.uint64)
 
     def blank(*shape: int) -> np.ndarray:
         return np.empty(shape, dtype) if active.all() else np.full(shape, np.nan, dtype)
@@ -143,8 +126,7 @@ def simulate(
     residual, strange = blank(cells), np.zeros(cells, dtype)
     end[:, ~active] = np.nan
     fixed = (
-        edges,
-        pieces,
+        places,
         # Compiled once, for arrays that may be written to; these are not written to.
         tuple(np.require(values, requirements="W") for values in forcing),
         real(SECONDS_PER_DAY / seconds),
@@ -163,7 +145,7 @@ def simulate(
         residual,
         strange,
     )
-    blocks = edges.size - 1
+    blocks = -(-places.size // LANES)
     workers = min(threads or os.cpu_count() or 1, blocks)
     if workers <= 1:
         run_blocks(0, blocks, *fixed)

@@ -59,19 +59,31 @@ _compiled = njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 
 
 @_compiled
-def _bring(w, row, values, first, size, factor):
-    """Copy a stretch of cells into a row."""
-    lanes, cells = w[row : row + size], values[first : first + size]
-    for i in range(size):
-        lanes[i] = cells[i] * factor
+def _bring(w, row, values, cells, factor):
+    """Copy cells into a row."""
+    size, first = cells.size, cells[0]
+    lanes = w[row : row + size]
+    if cells[size - 1] - first == size - 1:  # neighbours: no need to look each up
+        together = values[first : first + size]
+        for i in range(size):
+            lanes[i] = together[i] * factor
+    else:
+        for i in range(size):
+            lanes[i] = values[cells[i]] * factor
 
 
 @_compiled
-def _take(w, row, values, first, size, factor):
-    """Copy a row out to a stretch of cells."""
-    lanes, cells = w[row : row + size], values[first : first + size]
-    for i in range(size):
-        cells[i] = lanes[i] * factor
+def _take(w, row, values, cells, factor):
+    """Copy a row out to cells."""
+    size, first = cells.size, cells[0]
+    lanes = w[row : row + size]
+    if cells[size - 1] - first == size - 1:
+        together = values[first : first + size]
+        for i in range(size):
+            together[i] = lanes[i] * factor
+    else:
+        for i in range(size):
+            values[cells[i]] = lanes[i] * factor
 
 
 @_compiled
@@ -256,8 +268,7 @@ def _settle(w, n):
 def run_blocks(
     first_block,
     last_block,
-    edges,
-    pieces,
+    active,
     weather,
     per_day,
     per_unit,
@@ -275,45 +286,34 @@ def run_blocks(
     residual,
     strange,
 ):
-    """Run some blocks through all days; everything else is that of `simulate`.
+    """Run some blocks of the active cells through all days; see `kernel.simulate`.
 
-    Block b consists of the rows ``edges[b]:edges[b + 1]`` of `pieces`, each of them a
-    stretch of neighbouring cells: first cell, number of cells, first lane. The rows of
-    `months` are stretches of days of one month: first day, day after the last, month.
+    The rows of `months` are stretches of days of one month: first day, day after the
+    last, month.
     """
     rain, snowfall, temperature, humidity, pressure = weather
     snow, soil, wetland, runoff, evaporation = outputs
     real = state.dtype.type
     one = real(1.0)
     for block in range(first_block, last_block):
+        cells = active[block * LANES : (block + 1) * LANES]
+        n = (cells.size + FULL - 1) // FULL * FULL
         w = np.zeros(ROWS * LANES, state.dtype)
         w[TEMPERATURE : TEMPERATURE + LANES] = real(280.0)
         w[PRESSURE : PRESSURE + LANES] = real(1e5)
-        lanes = 0
-        for j in range(edges[block], edges[block + 1]):
-            cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
-            for store in range(4):
-                row = SNOW + store * LANES
-                _bring(w, row + lane, state[store], cell, size, one)
-            _bring(w, SHARE + lane, share, cell, size, one)
-            _bring(w, REFERENCE + lane, reference, cell, size, one)
-            lanes += size
-        n = (lanes + FULL - 1) // FULL * FULL
+        for store in range(4):
+            _bring(w, SNOW + store * LANES, state[store], cells, one)
+        _bring(w, SHARE, share, cells, one)
+        _bring(w, REFERENCE, reference, cells, one)
         for k in range(months.shape[0]):
-            month = months[k, 2]
-            for j in range(edges[block], edges[block + 1]):
-                cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
-                for p in range(N_PARAMETERS):
-                    row = p * LANES
-                    _bring(w, row + lane, parameters[p, month], cell, size, one)
+            for p in range(N_PARAMETERS):
+                _bring(w, p * LANES, parameters[p, months[k, 2]], cells, one)
             for day in range(months[k, 0], months[k, 1]):
-                for j in range(edges[block], edges[block + 1]):
-                    cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
-                    _bring(w, RAIN + lane, rain[day], cell, size, per_day)
-                    _bring(w, SNOWFALL + lane, snowfall[day], cell, size, per_day)
-                    _bring(w, TEMPERATURE + lane, temperature[day], cell, size, one)
-                    _bring(w, HUMIDITY + lane, humidity[day], cell, size, one)
-                    _bring(w, PRESSURE + lane, pressure[day], cell, size, one)
+                _bring(w, RAIN, rain[day], cells, per_day)
+                _bring(w, SNOWFALL, snowfall[day], cells, per_day)
+                _bring(w, TEMPERATURE, temperature[day], cells, one)
+                _bring(w, HUMIDITY, humidity[day], cells, one)
+                _bring(w, PRESSURE, pressure[day], cells, one)
                 _look(w, n, limits)
                 _evaporate(w, n, snow_depth)
                 _melt(w, n)
@@ -321,25 +321,13 @@ def run_blocks(
                 _infiltrate(w, n, implicit)
                 _drain(w, n, closed)
                 _settle(w, n)
-                for j in range(edges[block], edges[block + 1]):
-                    cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
-                    _take(w, SNOW + lane, snow[day], cell, size, one)
-                    _take(w, TOTAL_SOIL + lane, soil[day], cell, size, one)
-                    _take(w, WETLAND + lane, wetland[day], cell, size, one)
-                    _take(w, RUNOFF + lane, runoff[day], cell, size, per_unit)
-                    if evaporation.shape[0]:
-                        _take(
-                            w,
-                            EVAPORATION + lane,
-                            evaporation[day],
-                            cell,
-                            size,
-                            per_unit,
-                        )
-        for j in range(edges[block], edges[block + 1]):
-            cell, size, lane = pieces[j, 0], pieces[j, 1], pieces[j, 2]
-            for store in range(4):
-                row = SNOW + store * LANES
-                _take(w, row + lane, state[store], cell, size, one)
-            _take(w, RESIDUAL + lane, residual, cell, size, one)
-            _take(w, STRANGE + lane, strange, cell, size, one)
+                _take(w, SNOW, snow[day], cells, one)
+                _take(w, TOTAL_SOIL, soil[day], cells, one)
+                _take(w, WETLAND, wetland[day], cells, one)
+                _take(w, RUNOFF, runoff[day], cells, per_unit)
+                if evaporation.shape[0]:
+                    _take(w, EVAPORATION, evaporation[day], cells, per_unit)
+        for store in range(4):
+            _take(w, SNOW + store * LANES, state[store], cells, one)
+        _take(w, RESIDUAL, residual, cells, one)
+        _take(w, STRANGE, strange, cells, one)
