@@ -76,11 +76,9 @@ def fit(
 
     columns = column_map(model)
     soil = {"soil_depth": soil_depth, "soil_layers": soil_layers}
-    output = _read(files, columns, cells, soil)
-    forcing, targets = output
-    if scheduler is not None:
-        forcing, targets = forcing.chunk(cell=_PIECE), targets.chunk(cell=_PIECE)
     with workers(scheduler):
+        chunks = None if scheduler is None else {"cell": _PIECE}
+        forcing, targets = _read(files, columns, cells, soil, chunks)
         fitted = fit_emulator(
             forcing,
             targets,
@@ -222,12 +220,20 @@ def _figures(
 
 
 def _read(
-    files: list[Path], columns: Any, cells: str | None, soil: dict[str, Any]
+    files: list[Path],
+    columns: Any,
+    cells: str | None,
+    soil: dict[str, Any],
+    chunks: dict[str, int] | None = None,
 ) -> ModelOutput:
-    """Read the land model's files."""
-    from tilth.land.readers import read_land_model
+    """Read the land model's files, where asked for in chunks of cells."""
+    from tilth.land.readers import ModelOutput, read_land_model
 
-    return read_land_model(files, columns, cells=_positions(cells), **soil)
+    lazy: dict[str, int] | None = None if chunks is None else {}
+    found = read_land_model(
+        files, columns, cells=_positions(cells), chunks=lazy, **soil
+    )
+    return found if chunks is None else ModelOutput(*(x.chunk(chunks) for x in found))
 
 
 def _columns(emulator: Any, model: str | None) -> Any:
