@@ -36,7 +36,7 @@ from tilth.land.model.parameters import LandParameters
 from tilth.land.model.settings import Settings
 from tilth.land.model.snow_step import snow_step
 from tilth.land.model.state import State
-from tilth.land.model.surface import ground_of, surface_of
+from tilth.land.model.surface import apart, ground_of, surface_of
 
 
 class Fluxes(NamedTuple):
@@ -113,15 +113,17 @@ def step(
     """
     cover = state.snow_cover
     share = jnp.stack([1.0 - cover, cover])
-    soil = ground_of(state, parameters, time_step, settings)
-    table = topmodel.water_table_depth(
-        state.soil_water, state.soil_ice, soil.hydraulics, soil.thickness
+    soil = apart(ground_of(state, parameters, time_step, settings))
+    table = apart(
+        topmodel.water_table_depth(
+            state.soil_water, state.soil_ice, soil.hydraulics, soil.thickness
+        )
     )
 
-    surface, leaf_area, carbon, uptake = surface_of(
-        state, parameters, weather, soil, time_step, settings
+    surface, leaf_area, carbon, uptake = apart(
+        surface_of(state, parameters, weather, soil, time_step, settings)
     )
-    balance = energy_balance.solve(surface)
+    balance = apart(energy_balance.solve(surface))
 
     def mean(flux: Any) -> Any:
         return jnp.sum(share * flux, axis=0)
@@ -134,28 +136,30 @@ def step(
     ice_left = jnp.clip(ice, 0.0, left)
     # What the clip moved between the phases is settled with the air's heat.
     settled = LATENT_HEAT_FUSION * (ice_left - ice) / time_step
-    water = _canopy(
-        left, ice_left, weather, mean(leaf_area), parameters.cover, time_step
+    water = apart(
+        _canopy(left, ice_left, weather, mean(leaf_area), parameters.cover, time_step)
     )
 
     alpha, beta = soil.response
-    snow = snow_step(
-        state.snow_mass,
-        state.snow_temperature,
-        state.snow_liquid,
-        cover,
-        time_step,
-        snowfall=water.snow,
-        snowfall_temperature=weather.temperature,
-        rain=water.rain,
-        sublimation=balance.ground_evaporation[1],
-        surface_flux=balance.ground_heat[1],
-        melt_energy=balance.melt_heat[1],
-        ground_temperature=alpha,
-        ground_conductance=1.0 / (1.0 / soil.conductance + cover * beta),
-        cover_of=_cover_of(state, parameters, settings),
-        drain=settings.snow_drain,
-        conductivity=parameters.snow_conductivity,
+    snow = apart(
+        snow_step(
+            state.snow_mass,
+            state.snow_temperature,
+            state.snow_liquid,
+            cover,
+            time_step,
+            snowfall=water.snow,
+            snowfall_temperature=weather.temperature,
+            rain=water.rain,
+            sublimation=balance.ground_evaporation[1],
+            surface_flux=balance.ground_heat[1],
+            melt_energy=balance.melt_heat[1],
+            ground_temperature=alpha,
+            ground_conductance=1.0 / (1.0 / soil.conductance + cover * beta),
+            cover_of=_cover_of(state, parameters, settings),
+            drain=settings.snow_drain,
+            conductivity=parameters.snow_conductivity,
+        )
     )
 
     # Water into the ground, and along the slope.
@@ -178,11 +182,13 @@ def step(
     )
     open_ground = 1.0 - cover
     even = open_ground * (water.rain - water.convective_rain) + snow.outflow
-    rain = topmodel.surface_runoff(
-        open_ground * water.convective_rain / WATER_DENSITY,
-        (even + from_wetland) / WATER_DENSITY,
-        topmodel.saturated_fraction(table.uppermost, decay=decay),
-        parameters.conductivity_saturated,
+    rain = apart(
+        topmodel.surface_runoff(
+            open_ground * water.convective_rain / WATER_DENSITY,
+            (even + from_wetland) / WATER_DENSITY,
+            topmodel.saturated_fraction(table.uppermost, decay=decay),
+            parameters.conductivity_saturated,
+        )
     )
 
     # Soil: heat with the ice held fast, water, then frost and thaw.
@@ -196,14 +202,16 @@ def step(
     old_ice = state.soil_ice.at[0].add(-ice_loss * time_step / top)
     transpiration = mean(balance.transpiration)
     drunk = uptake * transpiration / WATER_DENSITY
-    moved = soil_water.richards(
-        state.soil_water.at[0].add(-ice_loss * time_step / top),
-        old_ice,
-        soil.hydraulics,
-        soil.thickness,
-        time_step,
-        top_flux=rain.infiltration - (soil_evaporation - ice_loss) / WATER_DENSITY,
-        sink=drunk + base,
+    moved = apart(
+        soil_water.richards(
+            state.soil_water.at[0].add(-ice_loss * time_step / top),
+            old_ice,
+            soil.hydraulics,
+            soil.thickness,
+            time_step,
+            top_flux=rain.infiltration - (soil_evaporation - ice_loss) / WATER_DENSITY,
+            sink=drunk + base,
+        )
     )
     # Roots took what the energy balance says; the sink's cut falls on the base flow.
     base_flow = WATER_DENSITY * jnp.sum(moved.sink, axis=0) - transpiration

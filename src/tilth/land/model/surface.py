@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tilth.core.accelerate import jnp
+from tilth.core.accelerate import jax, jnp
 from tilth.core.constants import (
     GAS_CONSTANT_WATER_VAPOUR,
     GRAVITY,
@@ -79,6 +79,25 @@ class Ground(NamedTuple):
     response: tuple[Any, Any]
     head: Any
     liquid: Any
+
+
+def apart(results: Any) -> Any:
+    """Return the results of a process, to be computed on their own.
+
+    Without it the compiler melts all processes into a few loops, computes much more
+    than once in them, and takes minutes over the gradient.
+
+    Parameters
+    ----------
+    results : pytree of array
+        Of a process.
+
+    Returns
+    -------
+    pytree of array
+        The same.
+    """
+    return jax.lax.optimization_barrier(results)
 
 
 def ground_of(
@@ -170,8 +189,13 @@ def surface_of(
     in_cover = jnp.sum(ice + state.snow_liquid, axis=0)
     none = jnp.zeros_like(cover)
     depth = jnp.stack([none, in_cover / snow_heat.DENSITY])
-    stand = vegetation.under_snow(
-        p.height, p.base, jnp.sum(weather.season[:, None] * p.leaf_area, axis=0), depth
+    stand = apart(
+        vegetation.under_snow(
+            p.height,
+            p.base,
+            jnp.sum(weather.season[:, None] * p.leaf_area, axis=0),
+            depth,
+        )
     )
     wet = canopy_water.wet_fraction(state.canopy_water, stand.lai)
     has_water = state.canopy_water > 0.0
@@ -181,7 +205,7 @@ def surface_of(
         jnp.where(state.canopy_temperature < ZERO_CELSIUS, 1.0, 0.0),
     )
 
-    light = _light(state, p, weather, stand.lai, wet, frozen)
+    light = apart(_light(state, p, weather, stand.lai, wet, frozen))
     air = turbulence.potential_temperature(weather.temperature, p.reference_height)
     density = moist_air.air_density(
         weather.temperature, weather.pressure, weather.humidity
@@ -193,48 +217,56 @@ def surface_of(
         jnp.stack([none, p.snow_roughness]),
         jnp.stack([none, p.snow_heat_roughness]),
     )
-    shape = turbulence.roughness(
-        stand.lai, stand.height, momentum, heat, p.leaf_drag, p.leaf_heat
+    shape = apart(
+        turbulence.roughness(
+            stand.lai, stand.height, momentum, heat, p.leaf_drag, p.leaf_heat
+        )
     )
-    exchange = turbulence.exchange(
-        shape,
-        leaf_area=stand.lai,
-        wind=weather.wind,
-        air_temperature=air,
-        ground_temperature=state.surface_temperature,
-        canopy_temperature=state.canopy_temperature,
-        reference_height=p.reference_height,
-        snow_depth=depth,
+    exchange = apart(
+        turbulence.exchange(
+            shape,
+            leaf_area=stand.lai,
+            wind=weather.wind,
+            air_temperature=air,
+            ground_temperature=state.surface_temperature,
+            canopy_temperature=state.canopy_temperature,
+            reference_height=p.reference_height,
+            snow_depth=depth,
+        )
     )
 
-    stress, uptake = stomata.moisture_stress(
-        soil.head,
-        root_fraction(p.root_depth, soil.thickness),
-        critical_head=p.critical_head,
+    stress, uptake = apart(
+        stomata.moisture_stress(
+            soil.head,
+            root_fraction(p.root_depth, soil.thickness),
+            critical_head=p.critical_head,
+        )
     )
     medlyn = settings.stomata == "medlyn"
-    carbon = stomata.canopy_conductance(
-        state.canopy_temperature,
-        weather.humidity,
-        weather.pressure,
-        light.canopy_visible,
-        stand.lai,
-        exchange.canopy,
-        stress,
-        capacity=1e-6 * p.carboxylation,
-        slope=p.medlyn_slope if medlyn else p.stomatal_slope,
-        intercept=p.stomatal_intercept,
-        quantum_efficiency=p.quantum_efficiency,
-        half_heat=p.heat_inhibition,
-        half_cold=p.cold_inhibition,
-        is_c4=p.c4,
-        attenuation=canopy_radiation.extinction(
-            *canopy_radiation.leaf_optics(
-                p.leaf_reflectance[0], p.leaf_transmissivity[0]
-            )
-        ),
-        co2=weather.co2,
-        scheme=settings.stomata,  # type: ignore[arg-type]
+    carbon = apart(
+        stomata.canopy_conductance(
+            state.canopy_temperature,
+            weather.humidity,
+            weather.pressure,
+            light.canopy_visible,
+            stand.lai,
+            exchange.canopy,
+            stress,
+            capacity=1e-6 * p.carboxylation,
+            slope=p.medlyn_slope if medlyn else p.stomatal_slope,
+            intercept=p.stomatal_intercept,
+            quantum_efficiency=p.quantum_efficiency,
+            half_heat=p.heat_inhibition,
+            half_cold=p.cold_inhibition,
+            is_c4=p.c4,
+            attenuation=canopy_radiation.extinction(
+                *canopy_radiation.leaf_optics(
+                    p.leaf_reflectance[0], p.leaf_transmissivity[0]
+                )
+            ),
+            co2=weather.co2,
+            scheme=settings.stomata,  # type: ignore[arg-type]
+        )
     )
 
     alpha, beta = soil.response
