@@ -344,6 +344,9 @@ def test_the_page_of_a_card_holds_its_verdict_and_every_cell(years, tmp_path):
     page = write_card(card, tmp_path / "card.html").read_text()
     assert "Not accepted in every variable and cell." in page
     assert page.count("not accepted</td>") == 9
+    assert "does not hold" in page or "missed" in page
+    good = write_card(skill_card(test, test, train, draws=50), tmp_path / "good.html")
+    assert "all bars hold" in good.read_text()
 
 
 def test_a_large_card_lists_only_what_was_refused(years):

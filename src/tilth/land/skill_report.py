@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,6 +189,29 @@ def _columns(table: pd.DataFrame) -> list[str]:
     return ["  ".join(row).rstrip() for row in zip(*cells, strict=True)]
 
 
+@dataclass(frozen=True)
+class _Accepted:
+    """Cells accepted for a variable, as a row of a page."""
+
+    name: str
+    value: float
+    bar: str
+    holds: bool
+    se: float | None = None
+    unit: str = "1"
+    published: float | str | None = None
+
+
+def _accepted(card: xr.Dataset, variable: str) -> _Accepted:
+    """Count the cells of a variable that are accepted, of those that can be judged."""
+    verdict = card["verdict"].sel(variable=variable)
+    good = int((verdict == VERDICTS["accepted"]).sum())
+    bad = int((verdict == VERDICTS["not_accepted"]).sum())
+    return _Accepted(
+        f"cells where {variable} is accepted", good, f"== {good + bad}", not bad
+    )
+
+
 def write_card(
     card: xr.Dataset,
     path: str | os.PathLike[str],
@@ -212,6 +236,7 @@ def write_card(
     from tilth.core.report import Section, Table, build_page, write_page
 
     three = dict.fromkeys(_SCORES, 3)
+    cells = card_table(card).drop(columns=["bias", "units"])
     summary = summary_table(card)
     numbers = [str(c) for c in summary if summary[c].dtype.kind == "f"]
     tables = [
@@ -220,9 +245,9 @@ def write_card(
             decimals={c: 1 if "%" in c else 3 for c in numbers},
         ),
         Table(
-            "cells", card_table(card),
+            "cells", cells,
             "Every variable and cell; the interval is that of the NSE.",
-            decimals={**three, "bias": 3, "bias %": 1},
+            decimals={**three, "bias %": 1},
         ),
     ]  # fmt: skip
     attrs = card.attrs
@@ -243,6 +268,7 @@ def write_card(
             f"{attrs['bootstrap_blocks']}, {attrs['bootstrap_draws']} draws",
             "Seed": str(attrs["seed"]),
         },
+        metrics=[_accepted(card, str(name)) for name in card["variable"].values],
         figures=figures,
         tables=tables,
     )

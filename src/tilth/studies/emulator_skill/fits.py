@@ -51,8 +51,9 @@ def two_stages(case: Case) -> tuple[Part, xr.Dataset]:
         runs[stage] = run
         cards[stage] = skill_card(run, truth, known, forcing=weather, seed=SEED)
         _describe(part, stage, cards[stage], spent / case.cells)
+    described, part.metrics = part.metrics, []
     _bars(part, cards["stage 2"], bool(case.why))
-    part.metrics.append(_passed(cards["stage 1"]))
+    part.metrics += [*described, _passed(cards["stage 1"])]
     worst = int(np.argmin(cards["stage 2"]["nse"].min("variable").values))
     part.figures += [
         figures.stages(cards),
@@ -170,9 +171,10 @@ def training(case: Case, fitted: xr.Dataset, full: bool) -> Part:
     effect = _effect(case, fitted, periods)
     part.figures.append(plot_training(effect))
     part.tables.append(_training_table("training_length", effect, "length"))
+    few, *_, most = periods
     part.metrics += [
         Metric(
-            f"median NSE of {name} with the fewest years, less that with the most",
+            f"median NSE of {name}, {few} of training less {most}",
             float(
                 effect["nse"].sel(variable=name).isel(training=0).median()
                 - effect["nse"].sel(variable=name).isel(training=-1).median()
