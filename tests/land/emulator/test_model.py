@@ -189,6 +189,14 @@ def test_an_ensemble_gives_mean_and_spread_of_its_members(forcing, parameters):
         assert "standard_name" not in spread.attrs
 
 
+def test_members_that_are_kept_beside_the_fit_do_not_run(forcing, parameters):
+    model = emulator(parameters)
+    beside = model.fitted["parameters"].expand_dims(member=4)
+    both = Emulator(model.fitted.assign(member_parameters=beside))
+    assert both.members == 1
+    assert_same(model.run(forcing), both.run(forcing))
+
+
 def test_the_closed_variant_keeps_its_water_and_the_others_say_what_they_lose(
     forcing, parameters
 ):

@@ -61,7 +61,7 @@ class Emulator:
     @property
     def members(self) -> int:
         """Number of fits in the ensemble."""
-        return int(self.fitted.sizes.get("member", 1))
+        return int(self.fitted["parameters"].sizes.get("member", 1))
 
     def initial_state(self) -> xr.DataArray:
         """Return the stores at the end of the years of the fit, mm.
@@ -202,7 +202,7 @@ class Emulator:
         lazy: bool,
     ) -> xr.Dataset:
         """Return the output with coordinates, attributes and how it was made."""
-        if "member" not in self.fitted.dims:
+        if "member" not in self.fitted["parameters"].dims:
             output["state"] = output["state"].isel(member=0, drop=True)
         for name in output.data_vars:
             if name not in ("state", "water_residual"):
