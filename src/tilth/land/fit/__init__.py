@@ -5,6 +5,7 @@ from tilth.core.lazy import table_of_contents
 #: What -> the module that holds it.
 _CONTENTS = {
     "fit_emulator": "driver",
+    "as_members": "driver",
     "FitSettings": "settings",
     "FIT_FLAGS": "flags",
     "fit_cell": "cell",

@@ -9,6 +9,7 @@ import numpy as np
 from tilth.core.optional import load
 from tilth.land.emulator.equations import Forcing, Variant
 from tilth.land.fit.day import advance_day, variant_switches, weather_table
+from tilth.land.fit.ensemble import draw_members
 from tilth.land.fit.evolution import evolve_month
 from tilth.land.fit.flags import FIT_FLAGS
 from tilth.land.fit.months import FITTED, search_month
@@ -39,7 +40,8 @@ class CellFit(NamedTuple):
     ``month_loss`` (12): the published objective; ``efficiency`` (2, 4): of
     Nash and Sutcliffe, of each target in the windows of the joint fit, before and after
     it; ``state`` (4): snow, soil, wetland and deep store
-    at the end of the training years, mm.
+    at the end of the training years, mm; ``member_parameters`` (member, 15, 12) and
+    ``member_runoff_share`` (member).
     """
 
     parameters: np.ndarray
@@ -49,6 +51,8 @@ class CellFit(NamedTuple):
     month_loss: np.ndarray
     efficiency: np.ndarray
     state: np.ndarray
+    member_parameters: np.ndarray
+    member_runoff_share: np.ndarray
 
 
 class Calendar(NamedTuple):
@@ -89,7 +93,7 @@ def fit_cell(
     trained = np.isin(calendar.year, calendar.years)
     spread, reasons = _spread(forcing, target, trained)
     if reasons & {"missing_weather", "missing_target", "desert"}:
-        return _nothing(reasons)
+        return _nothing(reasons, settings.members)
     reference = float(np.nanmean(target[1, trained]))
     target = target.copy()
     target[1] -= reference
@@ -98,24 +102,28 @@ def fit_cell(
     )
     months = month_pieces(calendar.month, calendar.year, calendar.years, target)
     if not all(pieces.start.size for pieces in months):
-        return _nothing({"no_start"})
+        return _nothing({"no_start"}, settings.members)
 
     box = parameter_box(variant.closed)
     places, month_loss = fit_months(
         record, months, trained, spread, box, variant, settings
     )
     joint = months_to_joint(places)
+    members = np.full((settings.members, JOINT), np.nan)
     missing = np.full((2, 4), np.nan)
     wide = joint_box(box)
     if settings.joint:
-        refined, missing = fit_jointly(
+        refined, missing, drawn = fit_jointly(
             joint, record, calendar, spread, wide, variant, settings
         )
         if np.isfinite(missing[1]).any():
-            joint = refined
+            joint, members = refined, drawn
         else:
             reasons.add("months_only")
     value, slope = np.empty(JOINT), np.empty(JOINT)
+    shown = np.full(members.shape, np.nan)
+    for k, member in enumerate(members):
+        from_unit(member, wide, shown[k], slope)
     from_unit(joint, wide, value, slope)
     return CellFit(
         value[:SHARE].reshape(15, 12),
@@ -125,6 +133,8 @@ def fit_cell(
         month_loss,
         1.0 - missing,
         last_state(value, record, calendar, variant, settings),
+        shown[:, :SHARE].reshape(-1, 15, 12),
+        shown[:, SHARE],
     )
 
 
@@ -179,9 +189,7 @@ def fit_months(
         days = trained & (record.month == m)
         quiet = np.nan_to_num(_variance(record.target[:, days]))
         weight = _user_weights(settings) / np.maximum(quiet, _QUIET * spread)
-        goal = Goal(
-            weight, spread, 0.0, 0, 1.0, given_wetland, variant_switches(variant)
-        )
+        goal = Goal(weight, spread, 0.0, 0, given_wetland, variant_switches(variant))
         years = pieces.start.size
         pull = Pull(neutral, np.full(FITTED, settings.month_pull * years), 0.0)
         first = np.concatenate([before, starts])
@@ -228,7 +236,7 @@ def fit_jointly(
     box: Box,
     variant: Variant,
     settings: FitSettings,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Refine all months together in free runs through windows of years.
 
     Parameters
@@ -246,6 +254,8 @@ def fit_jointly(
         The refined place.
     ndarray, shape (2, 4)
         Mean square error over variance of each target in the windows, before and after.
+    ndarray, shape (members, 183)
+        Places of the members.
     """
     blocks = year_blocks(calendar.years, settings.window_years, settings.window_step)
     windows = window_pieces(calendar.year, blocks, record.target)
@@ -270,7 +280,23 @@ def fit_jointly(
         settings.joint_iterations,
         settings.joint_tolerance,
     )
-    return refined, missing
+    members = (
+        np.empty((0, JOINT))
+        if not settings.members
+        else draw_members(
+            refined,
+            free,
+            pull,
+            box,
+            windows,
+            record,
+            calendar.year,
+            goal,
+            settings.members,
+            settings.seed,
+        )
+    )
+    return refined, missing, members
 
 
 def window_goal(spread: np.ndarray, variant: Variant, settings: FitSettings) -> Goal:
@@ -292,7 +318,6 @@ def window_goal(spread: np.ndarray, variant: Variant, settings: FitSettings) -> 
         np.where(varies, spread, 1.0),
         settings.volume_weight if varies[3] else 0.0,
         settings.unscored,
-        settings.power,
         bool(varies[2]),
         variant_switches(variant),
     )
@@ -401,7 +426,7 @@ def _candidates(
     return np.concatenate([neutral[None], drawn[: settings.candidates]])
 
 
-def _nothing(reasons: set[str]) -> CellFit:
+def _nothing(reasons: set[str], members: int) -> CellFit:
     flag = sum(FIT_FLAGS.bit(reason) for reason in reasons)
     nan = np.nan
     return CellFit(
@@ -412,4 +437,6 @@ def _nothing(reasons: set[str]) -> CellFit:
         np.full(12, nan),
         np.full((2, 4), nan),
         np.full(4, nan),
+        np.full((members, 15, 12), nan),
+        np.full(members, nan),
     )

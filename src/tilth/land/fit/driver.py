@@ -24,6 +24,9 @@ from tilth.land.fit.settings import TARGETS, FitSettings
 #: Cells whose results are kept in one file: about a minute of work.
 BLOCK = 16
 
+#: Lengths of the dimensions of the outputs, but for that of the members.
+_SIZES = {"parameter": 15, "month": 12, "store": 4, "stage": 2, "target": 4}
+
 #: Below this every month would be fitted to a single sample.
 FEWEST_YEARS = 2
 
@@ -46,6 +49,12 @@ _OUTPUTS: dict[str, tuple[tuple[str, ...], str | None, str]] = {
         "Nash-Sutcliffe efficiency in the free runs of the training years",
     ),
     "state": (("store",), "mm", "stores at the end of the training years"),
+    "member_parameters": (
+        ("member", "parameter", "month"),
+        None,
+        "parameters of the members",
+    ),
+    "member_runoff_share": (("member",), "1", "runoff share of the members"),
 }
 
 
@@ -90,8 +99,9 @@ def fit_emulator(
         and ``fit_flag`` (cell); ``month_loss`` (month, cell) and ``efficiency`` (stage,
         target, cell) of the training years; the stores at their end,
         ``initial_snow``, ``initial_soil``, ``initial_wetland`` and ``initial_deep``
-        (cell), mm, soil water relative to its reference. NaN where the flag says that
-        a cell was not fitted.
+        (cell), mm, soil water relative to its reference; and ``member_parameters``
+        (member, parameter, month, cell) and ``member_runoff_share`` (member, cell)
+        where members are asked for. NaN where the flag says that a cell was not fitted.
 
     Raises
     ------
@@ -127,7 +137,7 @@ def fit_emulator(
         output_dtypes=[
             np.int32 if name == "fit_flag" else np.float64 for name in _OUTPUTS
         ],
-        output_sizes=_SIZES,
+        output_sizes=_SIZES | {"member": settings.members},
         options={
             "names": tuple(names),
             "calendar": calendar,
@@ -137,6 +147,8 @@ def fit_emulator(
         },
     )
     fitted = xr.Dataset(dict(zip(_OUTPUTS, outputs, strict=True))).compute()
+    if not settings.members:
+        fitted = fitted.drop_vars(["member_parameters", "member_runoff_share"])
     return _described(fitted, arrays[0], variant, settings, calendar)
 
 
@@ -170,17 +182,10 @@ def _fit_block(
 
         key = fingerprint((names, form, settings), [*calendar, *block])
         parts.append(remember(folder, key, compute))
-    if not parts:  # Dask asks for the types with no cell at all
-        empty = {dims: np.empty((0, *(_SIZES[d] for d in dims))) for dims in _DIMS}
-        return tuple(empty[dims] for dims, _, _ in _OUTPUTS.values())
     joined = {
         name: np.concatenate([part[name] for part in parts]) for name in CellFit._fields
     }
     return tuple(joined[name] for name in CellFit._fields)
-
-
-_SIZES = {"parameter": 15, "month": 12, "store": 4, "stage": 2, "target": 4}
-_DIMS = {dims for dims, _, _ in _OUTPUTS.values()}
 
 
 def _by_cell(array: xr.DataArray) -> xr.DataArray:
@@ -243,6 +248,8 @@ def _described(
 ) -> xr.Dataset:
     """Return the fit with coordinates, units and how it was made."""
     for name, (dims, units, meaning) in _OUTPUTS.items():
+        if name not in fitted:
+            continue
         fitted[name] = fitted[name].transpose(*dims, "cell")
         fitted[name].attrs["long_name"] = meaning
         if units:
@@ -273,4 +280,36 @@ def _described(
         last_day=str(like["time"].values[-1])[:10],
         settings=repr(settings),
         seed=settings.seed,
+    )
+
+
+def as_members(fitted: xr.Dataset) -> xr.Dataset:
+    """Return a fit whose ``parameters`` and ``runoff_share`` are those of its members.
+
+    Parameters
+    ----------
+    fitted : xarray.Dataset
+        Of `fit_emulator` with ``members``.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same with ``parameters`` (member, parameter, month, cell) and
+        ``runoff_share`` (member, cell).
+
+    Raises
+    ------
+    InputError
+        If the fit has no members.
+    """
+    if "member_parameters" not in fitted:
+        raise InputError(
+            "this fit has no members: fit with FitSettings(members=20), say"
+        )
+    members = {
+        "parameters": fitted["member_parameters"],
+        "runoff_share": fitted["member_runoff_share"],
+    }
+    return fitted.drop_vars(["member_parameters", "member_runoff_share"]).assign(
+        members
     )

@@ -42,7 +42,6 @@ class Goal(NamedTuple):
     variance: np.ndarray
     volume_weight: float
     unscored: int
-    power: float
     given_wetland: bool
     switches: tuple[bool, bool, float]
 

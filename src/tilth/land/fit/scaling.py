@@ -98,15 +98,6 @@ def parameter_box(closed: bool) -> Box:
     return Box(low, high - low, is_log, (middle - low) / (high - low))
 
 
-def to_unit(values: np.ndarray, box: Box) -> np.ndarray:
-    """Return the place in the unit box of values (..., n), cut at its faces."""
-    values = np.asarray(values, float)
-    shifted = np.where(
-        box.logarithmic, np.log(np.where(box.logarithmic, values, 1.0)), values
-    )
-    return np.clip((shifted - box.lower) / box.span, 0.0, 1.0)
-
-
 def joint_box(box: Box) -> Box:
     """Return the box of all months together: every parameter twelve times.
 

@@ -39,7 +39,7 @@ class FitSettings:
         published objective: it settles what the data leave open, and no more.
     joint : bool
         Whether all months are refined together in free runs.
-    joint_pull : float or "cross-validated"
+    joint_pull : float
         Strength of the pull of the joint values to those of the months, for one
         training year; it weighs less the more years there are.
     smoothness : float
@@ -55,6 +55,8 @@ class FitSettings:
         ``runoff`` are multiplied, where not by one.
     runoff_share : float
         Share of refused water that runs off at once, where the joint fit starts.
+    members : int
+        Members of the joint fit, see `tilth.land.fit.ensemble`.
     seed : int
         Of every random draw. All cells share the draws, so that a cell's fit does not
         depend on which others are fitted.
@@ -75,7 +77,7 @@ class FitSettings:
     joint: bool = True
     joint_iterations: int = 40
     joint_tolerance: float = 3e-3
-    joint_pull: float = 0.02
+    joint_pull: float = 0.1
     smoothness: float = 0.0
     window_years: int = 5
     window_step: int = 5
@@ -83,7 +85,7 @@ class FitSettings:
     volume_weight: float = 0.0
     weights: Mapping[str, float] = field(default_factory=dict)
     runoff_share: float = 0.3
-    power: float = 0.5
+    members: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -106,6 +108,7 @@ class FitSettings:
             "smoothness",
             "unscored",
             "volume_weight",
+            "members",
         ):
             if not getattr(self, name) >= 0:
                 raise InputError(

@@ -238,12 +238,8 @@ def _combine(normals, counts, goal, place, pull):
         if goal.weight[v] > 0.0 and counts[v] > 0.0:
             scale = goal.variance[v] * counts[v]
             missing = normals[v, n, n] / scale + PERFECT
-            slope = missing ** (goal.power - 1.0)
-            normal += normals[v] * (goal.weight[v] * slope / scale)
-            if goal.power > 0.0:
-                loss += goal.weight[v] * (missing * slope - 1.0) / goal.power
-            else:
-                loss += goal.weight[v] * np.log(missing)
+            normal += normals[v] * (goal.weight[v] / (missing * scale))
+            loss += goal.weight[v] * np.log(missing)
     if counts[_VOLUME] > 0.0:
         weight = goal.volume_weight / counts[_VOLUME]
         normal += normals[_VOLUME] * weight
