@@ -194,3 +194,28 @@ def test_a_cluster_gives_the_same_emulator(folder, tmp_path):
     a = xr.open_dataset(folder / "emulator.nc", engine="h5netcdf")["parameters"]
     b = xr.open_dataset(out, engine="h5netcdf")["parameters"]
     np.testing.assert_array_equal(a.values, b.values)
+
+
+@pytest.mark.realdata
+def test_findley_fitted_to_four_years_beats_climatology_in_the_other_two(
+    dataset, tmp_path, capsys
+):
+    (file,) = dataset("vic-findley").glob("*.nc")
+    (tmp_path / "findley.yaml").write_text(
+        "like: vic\n"
+        "precipitation: {variable: f_prec_mm, units: mm, amount: step}\n"
+        "vapour_pressure: f_vp_kPa\n"
+        "pressure: f_p_kPa\n"
+        "snow_temperatures: [-0.5, 0.5]\n"
+    )
+    emulator = tmp_path / "findley.nc"
+    model = ("--model", tmp_path / "findley.yaml")
+    assert run("fit", file, *model, "--train", "1970:1973", "--out", emulator) == 0
+    card = tmp_path / "card.nc"
+    assert run("score", emulator, file, "--test", "1974:1975", "--out", card) == 0
+    assert "Accepted." in capsys.readouterr().out
+    scores = xr.open_dataset(card, engine="h5netcdf")
+    # The climatology of 1970-1973 over 1974-1975, computed independently.
+    np.testing.assert_allclose(
+        scores["climatology_nse"][:, 0], [0.796, 0.172, 0.244], atol=6e-4
+    )

@@ -221,6 +221,19 @@ def test_precipitation_is_parted_only_at_temperatures_that_are_told(written):
     )
     np.testing.assert_allclose(forcing["snowfall"][:, 0], [3, 1.5, 0.75, 0], atol=1e-9)
     np.testing.assert_allclose(forcing["rain"] + forcing["snowfall"], 3.0)
+    assert {forcing[n].attrs["units"] for n in ("rain", "snowfall")} == {"mm day-1"}
+
+
+@pytest.mark.parametrize("lacking", ["Rainf", "Snowf"])
+def test_the_other_phase_is_what_is_left_of_precipitation(written, lacking):
+    data = alma()
+    data["Precip"] = (data["Rainf"] + data["Snowf"]).assign_attrs(units="kg m-2 s-1")
+    forcing, _ = read_land_model(written(data.drop_vars(lacking)), "alma")
+    np.testing.assert_allclose(forcing["rain"], 1.0)
+    np.testing.assert_allclose(forcing["snowfall"], 2.0)
+    assert {field.attrs["units"] for field in forcing.values()} == {
+        "mm day-1", "K", "kg kg-1", "Pa",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,10 @@ def _forcing(shelf: Shelf, columns: ColumnMap) -> dict[str, xr.DataArray]:
     rain, snowfall = _phases(shelf, columns, temperature)
     humidity = _humidity(shelf, columns, temperature, pressure)
     values = (rain, snowfall, temperature, humidity, pressure)
-    return dict(zip(FORCING, values, strict=True))
+    return {
+        name: field.assign_attrs(units=KINDS[name].units).rename(name)
+        for name, field in zip(FORCING, values, strict=True)
+    }
 
 
 def _phases(
