@@ -20,12 +20,13 @@ def augmented(jacobian, residual):
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 40), st.integers(0, 2**31))
-def test_products_of_any_number_of_rows_are_those_of_the_matrix(count, seed):
-    rows = np.random.default_rng(seed).normal(size=(40, 6))
-    normal = np.zeros((6, 6))
-    add_products(rows, count, 6, normal)
-    assert_allclose(normal, np.triu(rows[:count].T @ rows[:count]), atol=1e-12)
+@given(st.integers(0, 40), st.integers(1, 13), st.integers(0, 2**31))
+def test_products_of_any_shape_are_those_of_the_matrix(count, width, seed):
+    columns = np.random.default_rng(seed).normal(size=(width, 40))
+    normal = np.zeros((width, width))
+    add_products(columns, count, width, normal)
+    used = columns[:, :count]
+    assert_allclose(np.triu(normal), np.triu(used @ used.T), atol=1e-12)
 
 
 @settings(deadline=None, max_examples=30)

@@ -11,7 +11,7 @@ FIT_FLAGS = FlagTable(
         "no_start": "some calendar month never has a known state on its eve: "
         "not fitted",
         "desert": "neither snow nor soil water nor runoff varies: not fitted",
-        "snow_constant": "snow does not vary: its parameters are the neutral ones",
+        "snow_constant": "snow does not vary: it is not part of the fit",
         "soil_constant": "soil water does not vary: it is not part of the fit",
         "runoff_constant": "runoff does not vary: it is not part of the fit",
         "months_only": "the joint fit failed: the parameters are those of the months",

@@ -31,41 +31,73 @@ _FLOOR = 1e-9
 _PASSES = 8
 
 
-@njit(**COMPILED)
-def add_products(rows, count, width, normal):
-    """Add rows^T rows of the first `count` rows to the upper triangle of `normal`.
+@njit(**(COMPILED | {"fastmath": {"contract", "reassoc"}}))
+def add_products(columns, count, width, normal):
+    """Add columns columns^T of the first `count` entries to the upper triangle.
 
-    Rows have `width` columns. Eight rows are taken together, so that the matrix is
-    read and written an eighth of the time.
+    Most of the time of a fit is spent here. Sixteen sums at a time stay in registers,
+    so that eight numbers read serve sixteen products; below the diagonal, within such
+    a tile, something is left that nobody reads.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (at least width, at least count)
+        Jacobian and, last, residual, one column a row.
+    count, width : int
+        What is used of it.
+    normal : ndarray, shape (width, width)
+        Added to.
     """
-    k = 0
-    while k + 8 <= count:
-        for i in range(width):
-            a0, a1, a2, a3 = rows[k, i], rows[k + 1, i], rows[k + 2, i], rows[k + 3, i]
-            a4, a5, a6, a7 = (
-                rows[k + 4, i],
-                rows[k + 5, i],
-                rows[k + 6, i],
-                rows[k + 7, i],
-            )
-            for j in range(i, width):
-                normal[i, j] += (
-                    a0 * rows[k, j]
-                    + a1 * rows[k + 1, j]
-                    + a2 * rows[k + 2, j]
-                    + a3 * rows[k + 3, j]
-                    + a4 * rows[k + 4, j]
-                    + a5 * rows[k + 5, j]
-                    + a6 * rows[k + 6, j]
-                    + a7 * rows[k + 7, j]
-                )
-        k += 8
-    while k < count:
-        for i in range(width):
-            a0 = rows[k, i]
-            for j in range(i, width):
-                normal[i, j] += a0 * rows[k, j]
-        k += 1
+    whole = width - width % 4
+    for i in range(0, whole, 4):
+        for j in range(i, whole, 4):
+            s00, s01, s02, s03 = 0.0, 0.0, 0.0, 0.0
+            s10, s11, s12, s13 = 0.0, 0.0, 0.0, 0.0
+            s20, s21, s22, s23 = 0.0, 0.0, 0.0, 0.0
+            s30, s31, s32, s33 = 0.0, 0.0, 0.0, 0.0
+            for k in range(count):
+                a, b = columns[i, k], columns[i + 1, k]
+                c, d = columns[i + 2, k], columns[i + 3, k]
+                e, f = columns[j, k], columns[j + 1, k]
+                g, h = columns[j + 2, k], columns[j + 3, k]
+                s00 += a * e
+                s01 += a * f
+                s02 += a * g
+                s03 += a * h
+                s10 += b * e
+                s11 += b * f
+                s12 += b * g
+                s13 += b * h
+                s20 += c * e
+                s21 += c * f
+                s22 += c * g
+                s23 += c * h
+                s30 += d * e
+                s31 += d * f
+                s32 += d * g
+                s33 += d * h
+            normal[i, j] += s00
+            normal[i, j + 1] += s01
+            normal[i, j + 2] += s02
+            normal[i, j + 3] += s03
+            normal[i + 1, j] += s10
+            normal[i + 1, j + 1] += s11
+            normal[i + 1, j + 2] += s12
+            normal[i + 1, j + 3] += s13
+            normal[i + 2, j] += s20
+            normal[i + 2, j + 1] += s21
+            normal[i + 2, j + 2] += s22
+            normal[i + 2, j + 3] += s23
+            normal[i + 3, j] += s30
+            normal[i + 3, j + 1] += s31
+            normal[i + 3, j + 2] += s32
+            normal[i + 3, j + 3] += s33
+    for j in range(whole, width):
+        for i in range(j + 1):
+            total = 0.0
+            for k in range(count):
+                total += columns[i, k] * columns[j, k]
+            normal[i, j] += total
 
 
 @njit(**COMPILED)

@@ -41,6 +41,8 @@ FITTED = 18
 #: Places of the stores at the start among them.
 FIRST_WETLAND, FIRST_DEEP = 16, 17
 
+_LONGEST_MONTH = 32
+
 #: Rows of the targets: snow, soil, wetland, runoff.
 _TARGET_OF = np.array([SNOW, SOIL, WETLAND, RUNOFF])
 
@@ -115,8 +117,8 @@ def month_normal(value, slope, pieces, record, goal):
     by_state, by_theta = np.zeros((5, 4)), np.zeros((5, 16))
     # Tangents of the five results by the fitted values.
     old, new = np.zeros((5, n)), np.zeros((5, n))
-    rows = np.zeros((31 * 4 + 8, n + 1))
-    snow_rows = np.zeros((40, 5))
+    rows = np.zeros((n + 1, 3 * _LONGEST_MONTH))
+    snow_rows = np.zeros((5, _LONGEST_MONTH))
     snow_normal = np.zeros((5, 5))
     root = np.sqrt(weight)
     for k in range(start.size):
@@ -155,8 +157,8 @@ def month_normal(value, slope, pieces, record, goal):
             off = snow - target[0, day]
             if off == off:
                 for i in range(4):
-                    snow_rows[snow_count, i] = root[0] * old[SNOW, i]
-                snow_rows[snow_count, 4] = root[0] * off
+                    snow_rows[i, snow_count] = root[0] * old[SNOW, i]
+                snow_rows[4, snow_count] = root[0] * off
                 snow_count += 1
             for v in range(1, 4):
                 if v == 2 and not given_wetland:
@@ -167,8 +169,8 @@ def month_normal(value, slope, pieces, record, goal):
                 if off == off:
                     o = _TARGET_OF[v]
                     for i in range(n):
-                        rows[count, i] = root[v] * old[o, i]
-                    rows[count, n] = root[v] * off
+                        rows[i, count] = root[v] * old[o, i]
+                    rows[n, count] = root[v] * off
                     count += 1
         add_products(rows, count, n + 1, normal)
         add_products(snow_rows, snow_count, 5, snow_normal)

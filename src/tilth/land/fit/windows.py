@@ -92,8 +92,8 @@ def window_normals(value, slope, windows, record, goal, normals, counts):
     counts[:] = 0.0
     by_state, by_theta = np.zeros((5, 4)), np.zeros((5, 16))
     old, new = np.zeros((5, n)), np.zeros((5, n))
-    rows = np.zeros((5, _BUFFER, n + 1))
-    snow_rows = np.zeros((_BUFFER, _SNOW_COLUMNS + 1))
+    rows = np.zeros((5, n + 1, _BUFFER))
+    snow_rows = np.zeros((_SNOW_COLUMNS + 1, _BUFFER))
     snow_normal = np.zeros((_SNOW_COLUMNS + 1, _SNOW_COLUMNS + 1))
     filled = np.zeros(5, np.int64)
     theta = np.empty(15)
@@ -108,7 +108,7 @@ def window_normals(value, slope, windows, record, goal, normals, counts):
             old[WETLAND, FIRST_WETLAND] = 1.0
         if closed:
             old[DEEP, FIRST_DEEP] = 1.0
-        rows[_VOLUME, 0] = 0.0
+        rows[_VOLUME, :, 0] = 0.0
         volume = 0.0
         current = -1
         for day in range(t, t + length[k]):
@@ -139,22 +139,22 @@ def window_normals(value, slope, windows, record, goal, normals, counts):
             if off[0] == off[0]:
                 q = filled[0]
                 for i in range(_SNOW_COLUMNS):
-                    snow_rows[q, i] = old[SNOW, i]
-                snow_rows[q, _SNOW_COLUMNS] = off[0]
+                    snow_rows[i, q] = old[SNOW, i]
+                snow_rows[_SNOW_COLUMNS, q] = off[0]
                 filled[0] += 1
                 counts[0] += 1.0
             for v in range(1, 4):
                 if off[v] == off[v] and goal.weight[v] > 0.0:
                     q, o = filled[v], _RESULT_OF[v]
                     for i in range(n):
-                        rows[v, q, i] = old[o, i]
-                    rows[v, q, n] = off[v]
+                        rows[v, i, q] = old[o, i]
+                    rows[v, n, q] = off[v]
                     filled[v] += 1
                     counts[v] += 1.0
             if off[3] == off[3] and goal.volume_weight > 0.0:
                 for i in range(n):
-                    rows[_VOLUME, 0, i] += old[RUNOFF, i]
-                rows[_VOLUME, 0, n] += off[3]
+                    rows[_VOLUME, i, 0] += old[RUNOFF, i]
+                rows[_VOLUME, n, 0] += off[3]
                 volume += target[3, day]
             for v in range(1, 4):
                 if filled[v] == _BUFFER:
@@ -164,7 +164,7 @@ def window_normals(value, slope, windows, record, goal, normals, counts):
                 add_products(snow_rows, _BUFFER, _SNOW_COLUMNS + 1, snow_normal)
                 filled[0] = 0
         if volume > 0.0:
-            rows[_VOLUME, 0] /= volume
+            rows[_VOLUME, :, 0] /= volume
             add_products(rows[_VOLUME], 1, n + 1, normals[_VOLUME])
             counts[_VOLUME] += 1.0
     for v in range(1, 4):
