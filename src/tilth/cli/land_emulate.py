@@ -22,8 +22,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 _FILES = typer.Argument(help="NetCDF files and Zarr stores of the land model.")
 _MODEL = typer.Option(
     None,
-    help="How the files name things: vic, noahmp, ecland, matsiro, alma, era5-land, or "
-    "a column map of your own (.yaml).",
+    help="How the files name things: vic, noahmp, ecland, matsiro, tilth, alma, "
+    "era5-land, or a column map of your own (.yaml); by default as at the fit.",
 )
 _CELLS = typer.Option(
     None, metavar="LIST", help="Positions of the cells to take: 0,3,5:9."
@@ -40,7 +40,7 @@ def fit(
     files: list[Path] = _FILES,
     model: str = typer.Option(
         ...,
-        help="How the files name things: vic, noahmp, ecland, matsiro, alma, "
+        help="How the files name things: vic, noahmp, ecland, matsiro, tilth, alma, "
         "era5-land, or a column map of your own (.yaml).",
     ),
     train: str = typer.Option(

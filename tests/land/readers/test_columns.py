@@ -408,7 +408,7 @@ def test_a_map_says_which_word_it_does_not_know(tmp_path):
         parse_map({"rain": {"variable": "x", "amount": "month"}})
     with pytest.raises(InputError, match="no map 'clm'"):
         column_map({"like": "clm"})
-    with pytest.raises(InputError, match="take one of alma, vic"):
+    with pytest.raises(InputError, match="take one of alma, tilth, vic"):
         column_map("jules")
     path = tmp_path / "mine.yaml"
     path.write_text("like: vic\nstamp: middle\n")
@@ -471,3 +471,23 @@ def test_a_map_comes_back_whole_from_its_dictionary(model):
 
     told = json.loads(json.dumps(MODELS[model].settings()))
     assert parse_map(told) == MODELS[model]
+
+
+def test_rain_and_snowfall_come_from_the_same_file(written):
+    # A forcing file whose rain is all precipitation, given first.
+    data = alma()
+    weather = data[["Tair", "Qair", "PSurf"]]
+    weather["Rainf"] = (data["Rainf"] + data["Snowf"]).assign_attrs(units="kg m-2 s-1")
+    output = data.drop_vars(["Tair", "Qair", "PSurf"])
+    paths = [written(weather, "forcing.nc"), written(output, "output.nc")]
+    forcing, _ = read_land_model(paths, "alma")
+    np.testing.assert_allclose(forcing["rain"], 1.0)
+    np.testing.assert_allclose(forcing["snowfall"], 2.0)
+
+
+@pytest.mark.parametrize(("hour", "day"), [(0, 1), (12, 1), (11, 1), (13, 2), (23, 2)])
+def test_a_daily_mean_belongs_to_the_day_that_holds_most_of_it(written, hour, day):
+    data = alma()
+    data = data.assign_coords(time=data["time"] + np.timedelta64(hour, "h"))
+    forcing, _ = read_land_model(written(data), "alma")
+    assert str(forcing["time"].values[0])[:10] == f"2001-01-0{day}"

@@ -16,6 +16,8 @@ _CONTENTS = {
     "read_vic_forcing": "vic",
     "read_bondville": "bondville",
     "read_noahmp": "noahmp",
+    "read_tower": "fluxnet",
+    "read_daily_reanalysis": "fluxnet",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

@@ -80,12 +80,13 @@ def day_of(time: xr.DataArray, seconds: float, stamp: str) -> xr.DataArray:
     xarray.DataArray
         Midnight at the start of the day, in the calendar of the stamps.
     """
-    if stamp == "end":
-        # Half an interval back lies within the interval.
-        half: Any = timedelta(seconds=seconds / 2)
-        if time.dtype.kind == "M":
-            half = np.timedelta64(half).astype("timedelta64[ns]")
-        time = xr.DataArray(time.values - half, dims="time")
+    # Half an interval from the stamp lies within the interval. A second less, so that
+    # days that are stamped at noon stay themselves.
+    half: Any = timedelta(seconds=seconds / 2 - 1)
+    if time.dtype.kind == "M":
+        half = np.timedelta64(half).astype("timedelta64[ns]")
+    shifted = time.values + half if stamp == "start" else time.values - half
+    time = xr.DataArray(shifted, dims="time")
     return time.dt.floor("D")
 
 

@@ -29,6 +29,9 @@ ALMA = parse_map(
     }
 )
 
+#: Our own land model, with its layers (those of MATSIRO6).
+TILTH = ALMA.changed(name="tilth", thickness=[0.05, 0.2, 0.75, 1.0, 2.0, 10.0])
+
 #: VIC 5, classic and image driver: variables ``OUT_*`` as the user's configuration
 #: chooses them. Water fluxes are amounts per output step unless MULT-ed to a rate;
 #: "C" is degrees Celsius there; stamps open their interval. The thickness of the
@@ -121,7 +124,8 @@ ERA5_LAND = parse_map(
 
 #: Model -> its map.
 MODELS: dict[str, ColumnMap] = {
-    columns.name: columns for columns in (ALMA, VIC, NOAHMP, ECLAND, MATSIRO, ERA5_LAND)
+    columns.name: columns
+    for columns in (ALMA, TILTH, VIC, NOAHMP, ECLAND, MATSIRO, ERA5_LAND)
 }
 
 

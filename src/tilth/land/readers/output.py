@@ -143,6 +143,7 @@ def _phases(
     shelf: Shelf, columns: ColumnMap, temperature: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Return rain and snowfall: as they are, as a difference, or by temperature."""
+    shelf = _beside(shelf, columns, ("rain", "snowfall"))
     rain = read_plain(shelf, columns, "rain")
     snowfall = read_plain(shelf, columns, "snowfall")
     if rain is not None and snowfall is not None:
@@ -168,6 +169,19 @@ def _phases(
         share = (temperature <= low).astype(float)
     both, share = xr.align(both, share, join="inner")
     return both * (1.0 - share), both * share
+
+
+def _beside(shelf: Shelf, columns: ColumnMap, quantities: Sequence[str]) -> Shelf:
+    """Return the first file that holds all of these, or else all files.
+
+    The rain of a forcing file may be all precipitation, that of the output beside it
+    the rain alone.
+    """
+    for part in shelf.parts:
+        one = Shelf([part])
+        if all(take(one, columns, quantity) for quantity in quantities):
+            return one
+    return shelf
 
 
 def _humidity(
