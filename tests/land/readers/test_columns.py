@@ -491,3 +491,13 @@ def test_a_daily_mean_belongs_to_the_day_that_holds_most_of_it(written, hour, da
     data = data.assign_coords(time=data["time"] + np.timedelta64(hour, "h"))
     forcing, _ = read_land_model(written(data), "alma")
     assert str(forcing["time"].values[0])[:10] == f"2001-01-0{day}"
+
+
+def test_what_is_open_already_is_read_like_a_file(written):
+    data = alma()
+    for a, b in zip(
+        read_land_model(data, "alma"),
+        read_land_model(written(data), "alma"),
+        strict=True,
+    ):
+        xr.testing.assert_equal(a, b)

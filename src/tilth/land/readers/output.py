@@ -26,7 +26,7 @@ from tilth.land.readers.quantities import (
     take,
     units_of,
 )
-from tilth.land.readers.shelf import Shelf, open_shelf
+from tilth.land.readers.shelf import Shelf, Source, listed, open_shelf
 from tilth.land.readers.soil import sum_layers
 
 #: The emulator's forcing, in its order.
@@ -50,7 +50,7 @@ class ModelOutput(NamedTuple):
 
 
 def read_land_model(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    sources: Source | Sequence[Source],
     model: str | os.PathLike[str] | ColumnMap | Mapping[str, Any],
     *,
     soil_depth: float | None = None,
@@ -62,8 +62,9 @@ def read_land_model(
 
     Parameters
     ----------
-    paths : path or sequence of path
-        NetCDF files and Zarr stores: output, and the forcing where it is apart.
+    sources : path, Dataset or sequence of them
+        NetCDF files and Zarr stores, or what was opened before: output, and the
+        forcing where it is apart.
     model : str, path, mapping or ColumnMap
         How the model names things; see `tilth.land.readers.models.column_map`.
     soil_depth : float, optional
@@ -93,21 +94,21 @@ def read_land_model(
         If units are absent or mean something else.
     """
     columns = column_map(model)
-    shelf = open_shelf(paths, chunks)
+    shelf = open_shelf(sources, chunks)
     forcing = _forcing(shelf, columns)
     targets = _targets(shelf, columns, soil_depth, soil_layers)
     merged = _together({**forcing, **targets}, cells)
     what = f"read as {columns.name} output"
-    files = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    sources = [p for p in files if os.path.isfile(p)]
+    files = [s for s in listed(sources) if not isinstance(s, xr.Dataset)]
+    files = [file for file in files if os.path.isfile(file)]
     return ModelOutput(
-        stamped(merged[list(FORCING)], what, sources),
-        stamped(merged[[n for n in TARGETS if n in merged]], what, sources),
+        stamped(merged[list(FORCING)], what, files),
+        stamped(merged[[n for n in TARGETS if n in merged]], what, files),
     )
 
 
 def read_forcing(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    sources: Source | Sequence[Source],
     model: str | os.PathLike[str] | ColumnMap | Mapping[str, Any],
     *,
     cells: Any = None,
@@ -118,7 +119,7 @@ def read_forcing(
     Parameters, the dataset returned and errors are those of `read_land_model`.
     """
     columns = column_map(model)
-    forcing = _together(_forcing(open_shelf(paths, chunks), columns), cells)
+    forcing = _together(_forcing(open_shelf(sources, chunks), columns), cells)
     return stamped(forcing, f"forcing read as {columns.name} output")
 
 

@@ -46,8 +46,19 @@ class Shelf:
         return [str(name) for part in self.parts for name in part.data_vars]
 
 
+#: A file, a store, or what was opened or made before.
+Source = str | os.PathLike[str] | xr.Dataset
+
+
+def listed(sources: Source | Sequence[Source]) -> list[Source]:
+    """Return one source or several as a list."""
+    if isinstance(sources, (str, os.PathLike, xr.Dataset)):
+        return [sources]
+    return list(sources)
+
+
 def open_shelf(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    sources: Source | Sequence[Source],
     chunks: Mapping[str, int] | None = None,
 ) -> Shelf:
     """Open the files of a run.
@@ -57,8 +68,8 @@ def open_shelf(
 
     Parameters
     ----------
-    paths : path or sequence of path
-        NetCDF files and Zarr stores.
+    sources : path, Dataset or sequence of them
+        NetCDF files, Zarr stores, datasets.
     chunks : mapping of str to int, optional
         Blocks for Dask; by default values are read when needed, without Dask.
 
@@ -72,13 +83,15 @@ def open_shelf(
     InputError
         If there is no file, one cannot be read, or nothing in it has a time.
     """
-    given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    files = [Path(path) for path in given]
-    if not files:
+    given = listed(sources)
+    if not given:
         raise InputError("no file is given")
     groups: dict[tuple, list[xr.Dataset]] = {}
-    for file in files:
-        part = _timed(_open(file, chunks), file.name)
+    for source in given:
+        if isinstance(source, xr.Dataset):
+            part = _timed(source, "the dataset")
+        else:
+            part = _timed(_open(Path(source), chunks), Path(source).name)
         key = (tuple(sorted(map(str, part.data_vars))), _step(part))
         groups.setdefault(key, []).append(part)
     return Shelf([_in_order(parts) for parts in groups.values()])

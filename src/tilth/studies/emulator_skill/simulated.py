@@ -1,17 +1,18 @@
-"""A land model of another kind, on simulated weather: something to imitate."""
+"""HBV on simulated weather: a land model of another kind, to be imitated."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-from tilth.land.readers.output import ModelOutput
+from tilth.land.readers import ModelOutput, read_forcing
+from tilth.land.simulate import simulated_weather
 
 #: Of every draw of the weather.
 SEED = 20240607
 
-#: Elevation above the first, m, and yearly precipitation, mm, of the simulated cells.
-CELLS = ((0.0, 900.0), (500.0, 1500.0))
+#: Elevation, m, and yearly precipitation, mm, of the simulated cells.
+CELLS = ((600.0, 900.0), (1100.0, 1500.0))
 
 #: Parameters of the land model (HBV), within the ranges of Seibert (1997, Nordic
 #: Hydrology 28, 247-262): threshold and width of snow, K; degree-day factor, mm day-1
@@ -34,11 +35,7 @@ HBV = {
 
 
 def weather(years: tuple[int, int], seed: int = SEED) -> xr.Dataset:
-    """Return simulated daily weather of a mid-latitude mountain side.
-
-    Wet and dry days follow a Markov chain with gamma amounts, temperature a season
-    with red noise that is cooler on wet days (Richardson 1981, Water Resour. Res. 17,
-    182-190).
+    """Return simulated daily weather of a mountain side, one cell per row of `CELLS`.
 
     Parameters
     ----------
@@ -50,49 +47,21 @@ def weather(years: tuple[int, int], seed: int = SEED) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Forcing of the emulator, (time, cell) with one cell per row of `CELLS`.
+        Forcing of the emulator, (time, cell).
     """
-    time = xr.date_range(f"{years[0]}-01-01", f"{years[1]}-12-31", unit="ns")
-    n = len(time)
-    day = xr.DataArray(time, dims="time").dt.dayofyear.values
-    rng = np.random.default_rng(seed)
-    season = np.cos(2 * np.pi * (day - 200) / 365.25)
-    chance = rng.random(n)
-    wet = np.zeros(n, bool)
-    for t in range(1, n):
-        wet[t] = chance[t] < (0.65 if wet[t - 1] else 0.30) - 0.08 * season[t]
-    amount = wet * rng.gamma(0.75, 1.0, n)
-    noise = np.zeros(n)
-    draw = rng.normal(0.0, 2.4, n)
-    for t in range(1, n):
-        noise[t] = 0.75 * noise[t - 1] + draw[t]
-    base = 279.0 + 10.5 * season + noise - 2.0 * wet
-    height = np.array([z for z, _ in CELLS])
-    yearly = np.array([p for _, p in CELLS])
-    temperature = base[:, None] - 0.0065 * height
-    precipitation = amount[:, None] * yearly / (amount.sum() / n * 365.25)
-    share = np.clip(0.5 - (temperature - 273.15) / 2.0, 0.0, 1.0)
-    pressure = np.broadcast_to(90000.0 * np.exp(-height / 8000.0), temperature.shape)
-    celsius = temperature - 273.15
-    saturation = 611.2 * np.exp(17.67 * celsius / (celsius + 243.5))
-    moist = np.clip(0.65 + 0.2 * wet - 0.08 * season + rng.normal(0, 0.06, n), 0.2, 1.0)
-    vapour = moist[:, None] * saturation
-    humidity = 0.622 * vapour / (pressure - 0.378 * vapour)
-    fields = {
-        "rain": (precipitation * (1.0 - share), "mm day-1"),
-        "snowfall": (precipitation * share, "mm day-1"),
-        "temperature": (temperature, "K"),
-        "humidity": (humidity, "kg kg-1"),
-        "pressure": (pressure, "Pa"),
-    }
-    return xr.Dataset(
-        {
-            name: (("time", "cell"), np.ascontiguousarray(values), {"units": units})
-            for name, (values, units) in fields.items()
-        },
-        coords={"time": time, "cell": np.arange(len(CELLS))},
-        attrs={"seed": seed},
-    )
+    sites = [
+        simulated_weather(
+            years,
+            mean_temperature=280.0 - 0.0065 * (height - CELLS[0][0]),
+            rain=rain,
+            elevation=height,
+            step_minutes=360,
+            seed=seed,
+        )
+        for height, rain in CELLS
+    ]
+    both = xr.concat(sites, dim="cell", combine_attrs="override")
+    return read_forcing(both, "tilth")
 
 
 def hbv(forcing: xr.Dataset) -> xr.Dataset:
