@@ -233,6 +233,8 @@ def test_the_interval_of_the_gain_tells_a_sure_gain_from_an_unsure_one(years):
     surely = skill_card(sure, test, train, draws=300)
     perhaps = skill_card(unsure, test, train, draws=300)
     assert (surely["skill_lower"] > 0).all()
+    assert summary_table(surely)["surely"].tolist() == [3, 3, 3]
+    assert sum(summary_table(perhaps)["surely"]) < 9
     width = lambda card: card["skill_upper"] - card["skill_lower"]  # noqa: E731
     assert (width(perhaps) > 3 * width(surely)).all()
 

@@ -91,8 +91,8 @@ def summary_table(card: xr.Dataset) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Variable, median and lowest NSE, the worst cell, median KGE' and bias, the
-        baselines' median NSE, and how many cells were accepted of those that could be
-        judged.
+        baselines' median NSE, how many cells were accepted of those that could be
+        judged, and in how many the whole interval of the gain lies above zero.
     """
     import pandas as pd
 
@@ -115,6 +115,7 @@ def summary_table(card: xr.Dataset) -> pd.DataFrame:
                 "climatology": _median(one["climatology_nse"].values),
                 "persistence": _median(one["persistence_nse"].values),
                 "accepted": f"{int((verdict == 0).sum())} of {int(judged.sum())}",
+                "surely": int((one["skill_lower"].values > 0).sum()),
                 "near constant": int((verdict == VERDICTS["near_constant"]).sum()),
             }
         )
@@ -241,7 +242,9 @@ def write_card(
     numbers = [str(c) for c in summary if summary[c].dtype.kind == "f"]
     tables = [
         Table(
-            "summary", summary, "By variable, over all cells.",
+            "summary", summary,
+            "By variable, over all cells. Surely: the whole interval of the gain over "
+            "climatology lies above zero.",
             decimals={c: 1 if "%" in c else 3 for c in numbers},
         ),
         Table(
