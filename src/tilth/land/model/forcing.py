@@ -119,24 +119,20 @@ def check_forcing(forcing: xr.Dataset) -> xr.Dataset:
     for name, value in DEFAULTS.items():
         if name not in variables:
             variables[name] = xr.full_like(variables["Tair"], value)
-    checked = {
-        name: _guarded(variables[name], name) if name in variables else None
-        for name in VARIABLES
-    }
-    dry, wet = checked["Tair"], checked["Qair"]
+    checked = {name: _guarded(array, name) for name, array in variables.items()}
     checked["Qair"] = xr.apply_ufunc(
         _not_too_wet,
-        wet,
-        dry,
+        checked["Qair"],
+        checked["Tair"],
         checked["PSurf"],
         dask="parallelized",
         output_dtypes=[float],
     )
-    if checked["Snowf"] is None:
-        checked["Rainf"], checked["Snowf"] = split_precipitation(
-            checked["Rainf"], dry, checked["Qair"], checked["PSurf"]
-        )
-    result = xr.Dataset(checked).transpose("time", ...)
+    if "Snowf" not in checked:
+        air = (checked[name] for name in ("Tair", "Qair", "PSurf"))
+        checked["Rainf"], checked["Snowf"] = split_precipitation(checked["Rainf"], *air)
+    result = xr.Dataset({name: checked[name] for name in VARIABLES})
+    result = result.transpose("time", ...)
     for name, (units, _, _, standard) in VARIABLES.items():
         result[name].attrs = {"units": units, "standard_name": standard}
     return result.assign_coords({name: forcing[name] for name in ("lat", "lon")})
@@ -197,7 +193,7 @@ def _not_too_wet(
             "most 1: is it relative humidity, a mixing ratio in g kg-1, or is Tair or "
             "PSurf of another place?"
         )
-    return humidity
+    return np.broadcast_to(humidity, most.shape).copy()
 
 
 def split_precipitation(

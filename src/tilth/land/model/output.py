@@ -7,7 +7,6 @@ Heat is positive away from the surface (Qle, Qh) and downwards into the ground (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,19 +125,16 @@ VARIABLES: dict[str, Variable] = {
 
 
 def collect(
-    names: Sequence[str],
     state: State,
     fluxes: Fluxes,
     weather: Weather,
     parameters: LandParameters,
     settings: Settings,
 ) -> dict[str, Any]:
-    """Return output variables of one step.
+    """Return the output variables of one step.
 
     Parameters
     ----------
-    names : sequence of str
-        Keys of `VARIABLES`.
     state : State
         At the end of the step.
     fluxes : Fluxes
@@ -153,48 +149,48 @@ def collect(
     Returns
     -------
     dict of str to array
-        ``(n,)`` or ``(layer, n)``.
+        In the order of `VARIABLES`, ``(n,)`` or ``(layer, n)``.
     """
     mass = WATER_DENSITY * jnp.asarray(settings.layers)[:, None]
     f, books = fluxes, fluxes.ledger
-    makers: dict[str, Callable[[], Any]] = {
-        "SWnet": lambda: f.shortwave_net,
-        "LWnet": lambda: f.longwave_net,
-        "Qle": lambda: f.latent,
-        "Qh": lambda: f.sensible,
-        "Qg": lambda: f.ground,
-        "Qa": lambda: f.advected,
-        "Rainf": lambda: weather.rainfall,
-        "Snowf": lambda: weather.snowfall,
-        "Evap": lambda: (
+    values = {
+        "SWnet": f.shortwave_net,
+        "LWnet": f.longwave_net,
+        "Qle": f.latent,
+        "Qh": f.sensible,
+        "Qg": f.ground,
+        "Qa": f.advected,
+        "Rainf": weather.rainfall,
+        "Snowf": weather.snowfall,
+        "Evap": (
             f.transpiration + f.soil_evaporation + f.canopy_evaporation + f.sublimation
         ),
-        "TVeg": lambda: f.transpiration,
-        "ESoil": lambda: f.soil_evaporation,
-        "ECanop": lambda: f.canopy_evaporation,
-        "SubSnow": lambda: f.sublimation,
-        "Qs": lambda: f.surface_runoff,
-        "Qsb": lambda: f.base_flow,
-        "Qsm": lambda: f.snow_melt,
-        "GPP": lambda: _CARBON * f.assimilation,
-        "LeafResp": lambda: _CARBON * f.respiration,
-        "AvgSurfT": lambda: (f.longwave_up / STEFAN_BOLTZMANN) ** 0.25,
-        "SoilTemp": lambda: state.soil_temperature,
-        "SnowFrac": lambda: state.snow_cover,
-        "WaterTableD": lambda: f.water_table,
-        "SWE": lambda: state.snow_mass,
-        "SoilMoist": lambda: mass * state.soil_water,
-        "SoilFrost": lambda: mass * state.soil_ice,
-        "RootMoist": lambda: jnp.sum(
+        "TVeg": f.transpiration,
+        "ESoil": f.soil_evaporation,
+        "ECanop": f.canopy_evaporation,
+        "SubSnow": f.sublimation,
+        "Qs": f.surface_runoff,
+        "Qsb": f.base_flow,
+        "Qsm": f.snow_melt,
+        "GPP": _CARBON * f.assimilation,
+        "LeafResp": _CARBON * f.respiration,
+        "AvgSurfT": (f.longwave_up / STEFAN_BOLTZMANN) ** 0.25,
+        "SoilTemp": state.soil_temperature,
+        "SnowFrac": state.snow_cover,
+        "WaterTableD": f.water_table,
+        "SWE": state.snow_mass,
+        "SoilMoist": mass * state.soil_water,
+        "SoilFrost": mass * state.soil_ice,
+        "RootMoist": jnp.sum(
             mass * state.soil_water * _reached(parameters, settings), axis=0
         ),
-        "CanopInt": lambda: state.canopy_water,
-        "SurfStor": lambda: state.wetland,
-        "SurfaceResidual": lambda: books.surface,
-        "EnergyResidual": lambda: jnp.abs(books.energy),
-        "WaterResidual": lambda: jnp.abs(books.water),
+        "CanopInt": state.canopy_water,
+        "SurfStor": state.wetland,
+        "SurfaceResidual": books.surface,
+        "EnergyResidual": jnp.abs(books.energy),
+        "WaterResidual": jnp.abs(books.water),
     }
-    return {name: makers[name]() for name in names}
+    return {name: values[name] for name in VARIABLES}
 
 
 def _reached(parameters: LandParameters, settings: Settings) -> Any:

@@ -187,10 +187,8 @@ def parameter_dataset(
         if value is None:
             value = grown.get(row.name, ground.get(row.name, row.default))
         if not isinstance(value, xr.DataArray):
-            value = xr.DataArray(
-                np.asarray(value, float),
-                dims=(row.dimension,) if np.ndim(value) else (),
-            )
+            numbers = np.asarray(value, float)
+            value = xr.DataArray(numbers, dims=(row.dimension,) * numbers.ndim)
         result[row.name] = _checked(row, value)
     result["c4"] = grown["c4"]
     return xr.Dataset(result)

@@ -29,22 +29,19 @@ from tilth.land.model.settings import Settings
 from tilth.land.model.state import State
 from tilth.land.model.step import step
 
-#: Weather of so many cell-steps is handed to the compiled loop at a time: 96 bytes
-#: each, 24 MB.
-_BLOCK = 1 << 18
+#: Steps that are handed to the compiled loop at a time: a month of half hours.
+_STEPS = 1536
 
-#: At most so many steps at a time: a month of half hours, near enough.
-_MOST_STEPS = 1536
-
-#: Cells are computed in groups of this many; a last group is filled up. So a cell is
-#: never treated in another way at the end of a block than in the middle.
-_GROUP = 8
+#: Cells are computed in groups of one size, the last filled up: so there is one
+#: compiled program for all blocks, and a cell is computed alike wherever it is. More
+#: than 64 at a time are not faster on a processor; a few sites need less.
+_GROUPS = (8, 64)
 
 #: Prefix of the state's variables in a run's result.
 _PREFIX = "state_"
 
 
-@functools.partial(jax.jit, static_argnames=("time_step", "settings", "names"))
+@functools.partial(jax.jit, static_argnames=("time_step", "settings"))
 def advance(
     state: State,
     parameters: LandParameters,
@@ -53,7 +50,6 @@ def advance(
     *,
     time_step: float,
     settings: Settings,
-    names: tuple[str, ...],
 ) -> tuple[State, dict[str, Any]]:
     """Advance land columns through output intervals: compiled, differentiable.
 
@@ -71,15 +67,14 @@ def advance(
         In s.
     settings : Settings
         Choices between processes.
-    names : tuple of str
-        Output variables, keys of `tilth.land.model.output.VARIABLES`.
 
     Returns
     -------
     State
         At the end.
     dict of str to array
-        ``(interval, n)`` or ``(interval, layer, n)``.
+        By the names of `tilth.land.model.output.VARIABLES`, ``(interval, n)`` or
+        ``(interval, layer, n)``.
 
     Examples
     --------
@@ -91,10 +86,11 @@ def advance(
 
         jax.grad(evaporation)(parameters)
     """
+    names = tuple(out.VARIABLES)
 
     def one(state: State, now: Weather) -> tuple[State, dict[str, Any]]:
         new, fluxes = step(state, parameters, now, time_step, settings)
-        return new, out.collect(names, new, fluxes, now, parameters, settings)
+        return new, out.collect(new, fluxes, now, parameters, settings)
 
     shapes = jax.eval_shape(one, state, jax.tree.map(lambda x: x[0, 0], weather))[1]
     nothing = {name: jnp.zeros(s.shape, s.dtype) for name, s in shapes.items()}
@@ -183,6 +179,8 @@ def run(
             f"intervals of {per} steps: give whole intervals, or output='step'"
         )
     cells = _cell_dims(checked, parameters, state)
+    sizes = {**(state.sizes if state else {}), **parameters.sizes, **checked.sizes}
+    total = int(np.prod([sizes[d] for d in cells], dtype=int))
     driving = [checked[name] for name in weather_of.VARIABLES]
     places = [_as_cells(checked[name], checked) for name in ("lat", "lon")]
     numbers = parameters_of.parameter_arrays(parameters)
@@ -201,8 +199,8 @@ def run(
         core_dims=[
             *[["time"]] * len(driving),
             *[[]] * len(places),
-            *[[d for d in a.dims if d not in cells] for a in numbers],
-            *[[d for d in a.dims if d not in cells] for a in begun],
+            *[[str(d) for d in a.dims if d not in cells] for a in numbers],
+            *[[str(d) for d in a.dims if d not in cells] for a in begun],
         ],
         output_dims=[*outputs, *kept],
         output_dtypes=[float] * (len(outputs) + len(kept)),
@@ -218,6 +216,7 @@ def run(
             "settings": settings,
             "names": names,
             "inputs": (len(driving), len(numbers)),
+            "group": _GROUPS[0] if total <= _GROUPS[0] else _GROUPS[1],
         },
     )
     return _dataset(results, names, checked, settings, per, output)
@@ -277,20 +276,50 @@ def _kernel(
     settings: Settings,
     names: tuple[str, ...],
     inputs: tuple[int, int],
+    group: int,
 ) -> tuple[np.ndarray, ...]:
     """Run a block of cells through all of its time; cells first, time last."""
-    driving, numbers = inputs
-    loops = blocks[driving].ndim
-    shape = blocks[driving].shape
+    shape = blocks[inputs[0]].shape  # of the latitudes: the cells and nothing else
+    loops = len(shape)
     cells = int(np.prod(shape))
-    fill = np.minimum(np.arange(-(-cells // _GROUP) * _GROUP), cells - 1)
+    results = {
+        name: np.empty((cells, time.size // per, *_layers(name, settings)))
+        for name in names
+    }
+    ended: list[list[np.ndarray]] = []
+    for first in range(0, cells, group):
+        index = np.minimum(np.arange(first, first + group), cells - 1)
+        rows = slice(first, min(first + group, cells))
+        block = [b.reshape(cells, *b.shape[loops:])[index] for b in blocks]
+        state = _walk(block, time, time_step, per, settings, inputs, results, rows)
+        state = jax.tree.map(lambda x, n=rows.stop - first: x[..., :n], state)
+        ended.append(state_of_model.to_blocks(state, (rows.stop - first,)))
+    kept = (np.concatenate(parts) for parts in zip(*ended, strict=True))
+    return tuple(
+        array.reshape((*shape, *array.shape[1:]))
+        for array in (*results.values(), *kept)
+    )
 
-    def flat(block: np.ndarray) -> np.ndarray:
-        return block.reshape(cells, *block.shape[loops:])[fill]
 
-    values = [flat(block) for block in blocks[:driving]]
-    latitude, longitude = (flat(b) for b in blocks[driving : driving + 2])
-    rest = [flat(block) for block in blocks[driving + 2 :]]
+def _layers(name: str, settings: Settings) -> tuple[int, ...]:
+    """Return the shape of an output variable behind cells and time."""
+    return (len(settings.layers),) if out.VARIABLES[name].layered else ()
+
+
+def _walk(
+    block: list[np.ndarray],
+    time: xr.DataArray,
+    time_step: float,
+    per: int,
+    settings: Settings,
+    inputs: tuple[int, int],
+    results: dict[str, np.ndarray],
+    rows: slice,
+) -> State:
+    """Run one group of cells, fill its rows of the results, return its state."""
+    driving, numbers = inputs
+    values, rest = block[:driving], block[driving + 2 :]
+    latitude, longitude = block[driving : driving + 2]
     parameters = parameters_of.from_blocks(rest[:numbers], 1)
     if rest[numbers:]:
         state = state_of_model.from_blocks(rest[numbers:], 1)
@@ -299,19 +328,15 @@ def _kernel(
         state = state_of_model.initial_state(
             parameters.saturation, air, layers=len(settings.layers)
         )
-
     count = time.size // per
-    most = min(_MOST_STEPS, max(_BLOCK // fill.size, 1))
-    at_once = max(min(most // per, 1 << (count - 1).bit_length()), 1)
-    gathered: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    at_once = max(_STEPS // per, 1)
     for first in track(range(0, count, at_once), "land model"):
         here = np.arange(first, first + at_once)
         steps = np.minimum(here[:, None] * per + np.arange(per), time.size - 1).ravel()
         moments = time[steps]
-        cosine = weather_of.sun_cosine(moments, time_step, latitude, longitude)
         fields = [
             *(np.ascontiguousarray(value[:, steps].T) for value in values),
-            cosine,
+            weather_of.sun_cosine(moments, time_step, latitude, longitude),
             weather_of.season(moments),
         ]
         weather = Weather(
@@ -324,22 +349,12 @@ def _kernel(
             jnp.asarray(here < count),
             time_step=time_step,
             settings=settings,
-            names=names,
         )
-        for name in names:
-            gathered[name].append(np.asarray(means[name])[: count - first])
-    results = [
-        _cells_first(np.concatenate(gathered[name]), cells, shape) for name in names
-    ]
-    ended = state_of_model.to_blocks(
-        jax.tree.map(lambda x: x[..., :cells], state), shape
-    )
-    return (*results, *ended)
-
-
-def _cells_first(values: np.ndarray, cells: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Return output with the cells first, in their shape, and time next."""
-    return np.moveaxis(values[..., :cells], -1, 0).reshape((*shape, *values.shape[:-1]))
+        done = min(at_once, count - first)
+        for name, result in results.items():
+            part = np.moveaxis(np.asarray(means[name])[:done], -1, 0)
+            result[rows, first : first + done] = part[: rows.stop - rows.start]
+    return state
 
 
 def _dataset(

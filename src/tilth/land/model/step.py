@@ -236,7 +236,9 @@ def step(
         soil_water=moved.water,
         soil_ice=soil_ice,
         canopy_water=water.store,
-        canopy_ice=-water.freezing_heat * time_step / LATENT_HEAT_FUSION,
+        canopy_ice=jnp.clip(
+            -water.freezing_heat * time_step / LATENT_HEAT_FUSION, 0.0, water.store
+        ),
         snow_mass=snow.mass,
         snow_cover=snow.cover,
         snow_temperature=snow.temperature,

@@ -56,11 +56,11 @@ def read_bondville(path: str | os.PathLike[str]) -> xr.Dataset:
     if path.suffix == ".gz":
         raw = gzip.decompress(raw)
     lines = raw.decode("ascii").splitlines()
-    header = dict(
-        (part.strip() for part in line.partition("!")[0].split("=", 1))
-        for line in lines
-        if "=" in line
-    )
+    header: dict[str, str] = {}
+    for line in lines:
+        name, equals, value = line.partition("!")[0].partition("=")
+        if equals:
+            header[name.strip()] = value.strip()
     body = [line for line in lines if line[:4].isdigit()]
     if not body or "latitude" not in header:
         raise InputError(
