@@ -62,6 +62,8 @@ def test_without_vic_the_study_runs_on_a_simulated_model_and_says_so(absent):
     assert not [name for name, m in found.items() if m.holds is False]
     soil = "stage {}: median NSE of soil"
     assert found[soil.format(2)].value > found[soil.format(1)].value
+    assert abs(found["closed: water made or lost by the run, largest"].value) < 1e-6
+    assert abs(found["stage 2: water made or lost by the run, largest"].value) > 1.0
     assert {f.name for f in result.figures} >= {"stages", "scatter", "training"}
 
 
@@ -70,7 +72,6 @@ def test_a_cell_below_climatology_misses_the_bar_of_the_study(simulated):
     train, test = targets.sel(time="1998"), targets.sel(time=slice("1999", "2001"))
     run_of_test = test.copy(deep=True)
     run_of_test["soil"][:, 1] += 60.0
-    run_of_test["water_residual"] = ("cell", [0.0, 0.0])
     card = skill_card(run_of_test, test, train, draws=20)
     part = Part()
     fits._bars(part, card, True)

@@ -23,10 +23,11 @@ that climatology, in a free run over years that were not fitted.
 
 {what}
 
-Two fits stand side by side: the months alone (stage 1, the published recipe) and all
-months refined together in free runs of two years (stage 2). Persistence, the day
-before, is printed for comparison: it uses what it forecasts, so a free run is not asked
-to beat it."""
+Three fits stand side by side: the months alone (stage 1, the published recipe), all
+months refined together in free runs of two years (stage 2), and the same joint fit of
+the closed form, which makes and loses no water: it shows what conservation costs.
+Persistence, the day before, is printed for comparison: it uses what it forecasts, so a
+free run is not asked to beat it."""
 
 _VIC = """The land model is VIC 5 on {cells} cells of the upper Stehekin catchment,
 fitted to {train} and run freely over {test} from its state on the eve."""

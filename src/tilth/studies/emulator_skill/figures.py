@@ -1,4 +1,4 @@
-"""The figure of both stages; the others are those of any skill card."""
+"""The figure of the fits side by side; the others are those of any skill card."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from tilth.core.report import Figure
 from tilth.land.skill_plots import NAMES
 from tilth.land.skill_report import cell_names
 
+_SHADES = (COLOURS[5], COLOURS[0], COLOURS[2])
+
 
 def stages(cards: Mapping[str, xr.Dataset]) -> Figure:
-    """Draw the efficiency of both stages in every cell, beside the baselines."""
+    """Draw the efficiency of every fit in every cell, beside the baselines."""
     first = next(iter(cards.values()))
     names = list(first["variable"].values)
     x = np.arange(first.sizes["cell"])
-    width = 0.28
+    width = 0.2
     with style():
         drawn, axes = figure(
             len(names), height=1.9 * len(names) + 0.8, sharex=True, squeeze=False
@@ -37,7 +39,7 @@ def stages(cards: Mapping[str, xr.Dataset]) -> Figure:
             for i, (stage, card) in enumerate(cards.items()):
                 own = card.sel(variable=name)
                 at = x + width * (i - (len(cards) - 1) / 2)
-                colour = (COLOURS[5], COLOURS[0])[i]
+                colour = _SHADES[i]
                 ax.vlines(at, own["nse_lower"], own["nse_upper"], color=colour, lw=1.4)
                 ax.plot(at, own["nse"], "o", ms=5, color=colour, label=stage)
                 low = min(low, float(own["nse_lower"].min()))
@@ -49,9 +51,9 @@ def stages(cards: Mapping[str, xr.Dataset]) -> Figure:
                 for cell in np.flatnonzero(values < floor):
                     ax.annotate(
                         f"{values[cell]:.0f}",
-                        (x[cell] + width * (i - 0.5), floor),
+                        (x[cell] + width * (i - (len(cards) - 1) / 2), floor),
                         xytext=(0, 3), textcoords="offset points", ha="center",
-                        fontsize=8, color=(COLOURS[5], COLOURS[0])[i],
+                        fontsize=8, color=_SHADES[i],
                     )  # fmt: skip
             ax.set_title(NAMES.get(str(name), str(name)))
             ax.set_ylabel("NSE")
@@ -59,14 +61,15 @@ def stages(cards: Mapping[str, xr.Dataset]) -> Figure:
         axes[-1, 0].set_xlim(-0.6, x[-1] + 0.6)
         axes[-1, 0].set_xlabel("cell")
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
+        drawn.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
     return Figure.draw(
         "stages",
         drawn,
         "Efficiency of free runs over years not fitted, with 90 % intervals: months "
-        "fitted alone (stage 1) and all together (stage 2). An emulator must lie above "
+        "fitted alone (stage 1), all together (stage 2), and together in the form that "
+        "conserves water (closed). An emulator must lie above "
         "the climatology of its training years; the dotted line is the published "
         "threshold of 0.4, which climatology passes almost everywhere.",
-        f"Points of two stages in {x.size} cells for {', '.join(map(str, names))}, "
+        f"Points of the fits in {x.size} cells for {', '.join(map(str, names))}, "
         "with marks of climatology and persistence.",
     )
