@@ -92,3 +92,10 @@ def world():
         "closed": run_truth(weather, deep_seasons(theta), "closed"),
     }
     return lambda variant: (weather, truths[variant])
+
+
+@pytest.fixture(scope="session")
+def long_world():
+    """Return weather and truth of fourteen years and three cells."""
+    weather = make_weather(14, 3, seed=4)
+    return weather, run_truth(weather, seasons(np.arange(12), 0.3))

@@ -151,6 +151,56 @@ def test_what_cannot_be_fitted_is_flagged_and_disturbs_no_other_cell(world, fitt
     )
 
 
+def test_stores_known_once_a_month_are_enough(world):
+    weather, truth = world("implicit")
+    truth = truth.drop_vars("wetland").isel(cell=[0]).copy(deep=True)
+    month_ends = truth.time.dt.is_month_end
+    for name in ("snow", "soil"):
+        truth[name] = truth[name].where(month_ends)
+    result = fit_emulator(weather.isel(cell=[0]), truth, years=YEARS, settings=QUICK)
+    assert result.fit_flag.item() == 0
+    assert result.efficiency.sel(stage="joint", target="soil").item() > 0.8
+
+
+def test_a_calendar_of_its_own_is_followed(world):
+    weather, truth = world("implicit")
+    no_leap = xr.date_range("2001-01-01", "2003-12-31", calendar="noleap")
+    noon = xr.date_range(
+        "2001-01-01T12:00", "2003-12-31T12:00", calendar="noleap", use_cftime=True
+    )
+    days = slice(0, no_leap.size)
+    first, other = (
+        fit_emulator(
+            weather.isel(time=days, cell=[0]).assign_coords(time=time),
+            truth.drop_vars("wetland")
+            .isel(time=days, cell=[0])
+            .assign_coords(time=time),
+            years=YEARS,
+            settings=QUICK,
+        )
+        for time in (noon, weather.time.values[days])
+    )
+    xr.testing.assert_identical(first, other)
+
+
+def test_where_the_joint_fit_fails_the_months_remain(world, monkeypatch):
+    from tilth.land.fit import cell
+
+    weather, truth = world("implicit")
+    arguments = (weather.isel(cell=[0]), truth.drop_vars("wetland").isel(cell=[0]))
+    months = fit_emulator(
+        *arguments, years=YEARS, settings=dataclasses.replace(QUICK, joint=False)
+    )
+
+    def failing(place, *_):
+        return place * 0.0, np.full((2, 4), np.nan), np.empty((0, place.size))
+
+    monkeypatch.setattr(cell, "fit_jointly", failing)
+    failed = fit_emulator(*arguments, years=YEARS, settings=QUICK)
+    assert failed.fit_flag.item() == FIT_FLAGS.bit("months_only")
+    assert_allclose(failed.parameters, months.parameters, atol=0)
+
+
 def test_a_known_wetland_is_part_of_the_fit(world):
     weather, truth = world("implicit")
     result = fit_emulator(

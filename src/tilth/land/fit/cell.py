@@ -13,7 +13,14 @@ from tilth.land.fit.ensemble import draw_members
 from tilth.land.fit.evolution import evolve_month
 from tilth.land.fit.flags import FIT_FLAGS
 from tilth.land.fit.months import FITTED, search_month
-from tilth.land.fit.record import Goal, Pull, Record, month_pieces, window_pieces
+from tilth.land.fit.record import (
+    Goal,
+    Pull,
+    Record,
+    month_pieces,
+    startable,
+    window_pieces,
+)
 from tilth.land.fit.scaling import Box, from_unit, joint_box, parameter_box
 from tilth.land.fit.settings import TARGETS, FitSettings
 from tilth.land.fit.windows import (
@@ -360,10 +367,11 @@ def last_state(
     Snow and soil water are the land model's; the wetland and the deep store, where it
     does not give them, are those of a free run through the last training years.
     """
-    end = np.flatnonzero(calendar.year == calendar.years.max())[-1] + 1
-    last = calendar.years.max()
-    blocks = [(int(max(last - settings.window_years + 1, calendar.years.min())), last)]
-    start = int(window_pieces(calendar.year, blocks, record.target).start[0])
+    trained = np.isin(calendar.year, calendar.years)
+    end = np.flatnonzero(trained)[-1] + 1
+    ready = np.flatnonzero(trained & startable(record.target))
+    late = ready[calendar.year[ready] > calendar.years.max() - settings.window_years]
+    start = late[0] if late.size else ready[-1]
     target = record.target
     state = (
         target[0, start - 1],

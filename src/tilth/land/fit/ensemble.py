@@ -9,9 +9,13 @@ is a sum of them and one solution,
                 \Big(\sum_{b \in B_k} J_b^T r_b + P (x - x_0)\Big) ,
 
 with the penalties P of the fit, inside the unit box. Whole years are drawn, so that
-errors that last for weeks do not count as many. The spread of the members is that of
-the parameters for these equations. That the equations are not those of the land
-model, it does not know.
+errors that last for weeks do not count as many.
+
+The spread is a lower bound. It is that of the parameters for these equations: that
+the equations are not the land model's, it does not know, nor what the penalties pull.
+In a world that is made of the equations, with errors of 15 % that last for ten days
+(AR(1), .9 a day), nine tenths of the members held 61 % of the true days of snow, 81 %
+of soil water and 83 % of runoff after a fit to 20 years, and 59, 90 and 87 % after 40.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def month_pieces(
     list of Pieces
         One per calendar month. A month whose eve is unknown is left out.
     """
-    begins = _startable(target)
+    begins = startable(target)
     edges = np.flatnonzero(np.diff(month)) + 1
     starts = np.concatenate([[0], edges])
     ends = np.concatenate([edges, [month.size]])
@@ -105,21 +105,27 @@ def window_pieces(
     Returns
     -------
     Pieces
-        A window starts on the first day of its first year from which a run can start;
-        one that has none in its first 31 days is left out.
+        A window starts on its first day on whose eve the stores are known; one that
+        has none is left out.
     """
-    begins = _startable(target)
+    begins = startable(target)
     rows = []
     for first, last in blocks:
         days = np.flatnonzero((year >= first) & (year <= last))
-        ready = days[:31][begins[days[:31]]]
+        ready = days[begins[days]]
         if ready.size:
             rows.append((ready[0], days[-1] + 1 - ready[0]))
     return _pieces(rows)
 
 
-def _startable(target: np.ndarray) -> np.ndarray:
-    """Return the days on whose eve the stores are known."""
+def startable(target: np.ndarray) -> np.ndarray:
+    """Return the days on whose eve the stores are known, shape (time).
+
+    Parameters
+    ----------
+    target : ndarray, shape (4, time)
+        See `Record`; the wetland counts where it is known at all.
+    """
     known = np.isfinite(target[:2]).all(axis=0)
     wetland = np.isfinite(target[2])
     if wetland.any():

@@ -65,6 +65,16 @@ class FitSettings:
     ------
     InputError
         If a value cannot be.
+
+    Notes
+    -----
+    The defaults of the joint fit were chosen on nine mountain cells of VIC 5, fitted to
+    the years from 1961 to 1980 and to 1990 and run freely through the ten years that
+    follow, which are all training years of the test in 2001-2005. Mean Nash-Sutcliffe
+    efficiencies of snow, soil and runoff there: months alone .971, .805, .733; windows
+    of five years .978, .889, .854; with smoothness .978, .903, .853; and without the
+    first 200 days .980, .902, .853. Long windows and late scores hold snow that the
+    emulator piled up itself, not snow that it was given.
     """
 
     method: str = "gradient"
@@ -75,13 +85,13 @@ class FitSettings:
     month_tolerance: float = 1e-4
     month_pull: float = 1e-3
     joint: bool = True
-    joint_iterations: int = 40
-    joint_tolerance: float = 3e-3
+    joint_iterations: int = 60
+    joint_tolerance: float = 1e-3
     joint_pull: float = 0.1
-    smoothness: float = 0.0
+    smoothness: float = 0.05
     window_years: int = 5
     window_step: int = 5
-    unscored: int = 60
+    unscored: int = 200
     volume_weight: float = 0.0
     weights: Mapping[str, float] = field(default_factory=dict)
     runoff_share: float = 0.3
