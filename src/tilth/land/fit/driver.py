@@ -16,10 +16,11 @@ from tilth.core.parallel import apply_kernel
 from tilth.core.progress import track
 from tilth.land.emulator.equations import VARIANTS, Forcing
 from tilth.land.emulator.parameters import table
-from tilth.land.fit.cell import Calendar, CellFit, fit_cell
+from tilth.land.fit.cell import CellFit, fit_cell
 from tilth.land.fit.checkpoints import fingerprint, remember
 from tilth.land.fit.flags import FIT_FLAGS
 from tilth.land.fit.settings import TARGETS, FitSettings
+from tilth.land.fit.stages import Calendar
 
 #: Cells whose results are kept in one file: about a minute of work.
 BLOCK = 16
