@@ -26,7 +26,7 @@ YEARS = (1961, 2000)
 def vic(cells: int) -> tuple[xr.Dataset, xr.Dataset]:
     """Return forcing and targets of the first cells."""
     path = locate("vic-stehekin", download=False) / "vic5_stehekin_daily_1961_2005.nc"
-    data = xr.open_dataset(path).isel(cell=slice(cells)).load()
+    data = xr.open_dataset(path).isel(cell=slice(cells)).load().drop_attrs()
     data = data.assign_coords(cell=np.arange(cells))
     forcing = {
         "rain": data.OUT_RAINF,

@@ -6,7 +6,7 @@ import xarray as xr
 from numpy.testing import assert_allclose
 
 import tilth.land.fit.driver as driver
-from tilth.core.errors import InputError, TilthError
+from tilth.core.errors import InputError, TilthError, UnitsError
 from tilth.core.flags import is_flagged
 from tilth.land.emulator.equations import VARIANTS, Forcing, State, simulate
 from tilth.land.fit import FIT_FLAGS, FitSettings, as_members, fit_emulator
@@ -249,6 +249,25 @@ def test_days_that_do_not_follow_each_other_are_refused(world):
     days = np.delete(np.arange(weather.sizes["time"]), 500)
     with pytest.raises(InputError, match=r"2002-05-17.*follows 2002-05-15"):
         fit_emulator(weather.isel(time=days), truth.isel(time=days), years=YEARS)
+
+
+def test_other_units_are_converted_and_wrong_ones_refused(world):
+    weather, truth = world("implicit")
+    weather = weather.isel(cell=[0])
+    truth = truth.drop_vars("wetland").isel(cell=[0])
+    other = weather.copy()
+    other["temperature"] = (weather.temperature - 273.15).assign_attrs(units="degC")
+    other["pressure"] = (weather.pressure / 100.0).assign_attrs(units="hPa")
+    other["rain"] = (weather.rain / 86400.0).assign_attrs(units="kg m-2 s-1")
+    metres = truth.copy()
+    metres["snow"] = (truth.snow / 1000.0).assign_attrs(units="m")
+    options = {"years": YEARS, "settings": dataclasses.replace(QUICK, joint=False)}
+    first = fit_emulator(weather, truth, **options)
+    second = fit_emulator(other, metres, **options)
+    assert_allclose(second.month_loss, first.month_loss, rtol=1e-3)
+    other["rain"].attrs["units"] = "mm"
+    with pytest.raises(UnitsError, match="rain"):
+        fit_emulator(other, metres, **options)
 
 
 def test_arrays_without_cells_are_refused(world):

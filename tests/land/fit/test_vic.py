@@ -15,7 +15,7 @@ TARGETS = ("snow", "soil", "runoff")
 
 
 def stehekin(folder, cells):
-    data = xr.open_dataset(folder / STEHEKIN).isel(cell=cells).load()
+    data = xr.open_dataset(folder / STEHEKIN).isel(cell=cells).load().drop_attrs()
     data = data.assign_coords(cell=cells).transpose("time", "cell")
     forcing = xr.Dataset(
         {
@@ -37,7 +37,7 @@ def stehekin(folder, cells):
 
 
 def findley(folder):
-    data = xr.open_dataset(folder / FINDLEY).load().astype(float)
+    data = xr.open_dataset(folder / FINDLEY).load().drop_attrs().astype(float)
     air = data.OUT_AIR_TEMP
     vapour, pressure = data.f_vp_kPa * 1000.0, data.f_p_kPa * 1000.0
     # The phase of precipitation is not in the file.

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from tilth.core.errors import InputError
+from tilth.core.errors import InputError, UnitsError
 from tilth.core.model import require_variables
 from tilth.core.parallel import apply_kernel
 from tilth.core.progress import track
+from tilth.core.units import convert
 from tilth.land.emulator.equations import VARIANTS, Forcing
 from tilth.land.emulator.parameters import table
 from tilth.land.fit.cell import CellFit, fit_cell
@@ -27,6 +28,19 @@ BLOCK = 16
 
 #: Lengths of the dimensions of the outputs, but for that of the members.
 _SIZES = {"parameter": 15, "month": 12, "store": 4, "stage": 2, "target": 4}
+
+#: Units of what is read.
+_UNITS = {
+    "rain": "mm day-1",
+    "snowfall": "mm day-1",
+    "temperature": "K",
+    "humidity": "kg kg-1",
+    "pressure": "Pa",
+    "snow": "mm",
+    "soil": "mm",
+    "wetland": "mm",
+    "runoff": "mm day-1",
+}
 
 #: Below this every month would be fitted to a single sample.
 FEWEST_YEARS = 2
@@ -78,7 +92,8 @@ def fit_emulator(
     ----------
     forcing : xarray.Dataset
         Daily ``rain``, ``snowfall`` (mm day-1), ``temperature`` (K), ``humidity``
-        (kg kg-1) and ``pressure`` (Pa) along ``time`` and ``cell``.
+        (kg kg-1) and ``pressure`` (Pa) along ``time`` and ``cell``; other units are
+        converted where the attribute ``units`` says so, here and in `targets`.
     targets : xarray.Dataset
         Daily ``snow``, ``soil`` (mm, at the end of the day) and ``runoff`` (mm day-1)
         of the land model, and ``wetland`` (mm) where it has one; NaN where unknown.
@@ -109,6 +124,8 @@ def fit_emulator(
     InputError
         If a variable is missing, the days do not follow each other, the training years
         are too few or not in the data, or the variant is unknown.
+    UnitsError
+        If units are given that are not those of the quantity.
 
     Notes
     -----
@@ -123,7 +140,7 @@ def fit_emulator(
     require_variables(targets, names, "the targets of a fit")
     arrays = [forcing[name] for name in Forcing._fields]
     arrays += [targets[name] for name in names]
-    arrays = [_by_cell(array) for array in arrays]
+    arrays = [_in_units(_by_cell(array)) for array in arrays]
     calendar = _calendar(arrays[0]["time"], years)
     first, last = _span(calendar)
     arrays = [array.isel(time=slice(first, last)) for array in arrays]
@@ -198,6 +215,19 @@ def _by_cell(array: xr.DataArray) -> xr.DataArray:
             "tilth.land.cells.stack_cells"
         )
     return array.transpose("cell", "time")
+
+
+def _in_units(array: xr.DataArray) -> xr.DataArray:
+    """Return an array in our units; one without units is taken to be in them."""
+    if "units" not in array.attrs:
+        return array
+    ours = _UNITS[str(array.name)]
+    if not ours.startswith("mm"):
+        return convert(array, ours)
+    try:  # 1 kg m-2 of water is 1 mm
+        return convert(array, ours.replace("mm", "kg m-2"))
+    except UnitsError:
+        return convert(array, ours)
 
 
 def _calendar(time: xr.DataArray, years: tuple[int, int] | Sequence[int]) -> Calendar:
