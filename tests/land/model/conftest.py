@@ -21,7 +21,7 @@ STEP = 1800.0
 
 
 def weather(days=2):
-    """Half hours of two days: rain on the second, snow in the cold on the first."""
+    """Half hours of two days: rain on the second, a cloudburst on the grass, snow."""
     hours = 0.5 * np.arange(48 * days)
     sun = np.maximum(np.sin(2.0 * np.pi * (hours - 6.13) / 24.0), 0.0)[:, None]
     grid = np.ones((hours.size, AIR.size))
@@ -33,7 +33,7 @@ def weather(days=2):
         dims="time",
     )
     return Weather(
-        rainfall=jnp.asarray(wet * 2e-4 * np.array([1.0, 0.0, 0.0, 0.3])),
+        rainfall=jnp.asarray(wet * 2e-4 * np.array([1.0, 0.0, 0.0, 15.0])),
         snowfall=jnp.asarray(white * np.array([0.0, 0.0, 1e-4, 0.0])),
         convective=jnp.asarray(0.0 * grid),
         temperature=jnp.asarray(

@@ -38,7 +38,8 @@ def two_day_run(land):
     varying, fixed = eqx.partition(parameters, eqx.is_inexact_array)
     weather = jax.tree.map(lambda x: x.reshape(2, 48, *x.shape[1:]), land.weather())
 
-    def score(varying):
+    # State and weather are arguments: as constants they would be compiled in.
+    def score(varying, state, weather):
         _, means = advance(
             state,
             eqx.combine(varying, fixed),
@@ -58,9 +59,14 @@ def two_day_run(land):
     # Without fusion the gradient compiles in half the time; it runs a little slower.
     quick = {"xla_cpu_use_fusion_emitters": False}
     gradient = jax.jit(
-        jax.grad(lambda varying: score(varying).sum()), compiler_options=quick
+        jax.grad(lambda *arguments: score(*arguments).sum()), compiler_options=quick
     )
-    return varying, jax.jit(score), gradient(varying)
+    scores = jax.jit(score)
+    return (
+        varying,
+        lambda varying: scores(varying, state, weather),
+        gradient(varying, state, weather),
+    )
 
 
 def test_gradients_equal_central_differences_for_every_parameter(two_day_run):
