@@ -29,8 +29,9 @@ from tilth.land.model.settings import Settings
 from tilth.land.model.state import State
 from tilth.land.model.step import step
 
-#: Steps that are handed to the compiled loop at a time: a month of half hours.
-_STEPS = 1536
+#: Steps that are handed to the compiled loop at a time: eight days of half hours. A
+#: shorter run is filled up to that many, which costs little; more are not faster.
+_STEPS = 384
 
 #: Cells are computed in groups of one size, the last filled up: so there is one
 #: compiled program for all blocks, and a cell is computed alike wherever it is. More
