@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tilth.cli.options import SCHEDULER
+from tilth.cli.options import SCHEDULER, year_range
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,7 +82,7 @@ def fit(
         fitted = fit_emulator(
             forcing,
             targets,
-            years=_years(train),
+            years=year_range(train),
             variant=variant,
             settings=FitSettings(joint=not months_only),
             folder=keep,
@@ -185,7 +185,7 @@ def score(
     soil = json.loads(fitted.fitted.attrs.get("soil_water", "{}"))
     forcing, targets = _read(files, _columns(fitted, model), cells, soil)
     train_targets = _training(fitted, targets)
-    first, last = _years(test)
+    first, last = year_range(test)
     days = slice(str(first), str(last))
     truth = targets.sel(time=days)
     output = free_run(fitted.fitted, forcing, targets, days)
@@ -268,20 +268,6 @@ def _training(emulator: Any, targets: xr.Dataset) -> xr.Dataset:
             "climatology to beat comes from them, give their files as well"
         )
     return targets.isel(time=there)
-
-
-def _years(text: str) -> tuple[int, int]:
-    """Return the years of '1961:2000' or '1961'."""
-    from tilth.core.errors import InputError
-
-    parts = text.split(":")
-    try:
-        first, last = int(parts[0]), int(parts[-1])
-    except ValueError:
-        first, last = 1, 0
-    if len(parts) > 2 or last < first:
-        raise InputError(f"years are written like 1961:2000, got {text!r}")
-    return first, last
 
 
 def _positions(text: str | None) -> list[int] | None:

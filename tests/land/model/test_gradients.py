@@ -6,7 +6,7 @@ import pytest
 
 from tilth.core.accelerate import jax, jnp
 from tilth.land.model.parameters import table
-from tilth.land.model.run import advance
+from tilth.land.model.runs import advance
 from tilth.land.model.settings import Settings
 
 #: Weights that bring the outputs to like size, so that none hides another.

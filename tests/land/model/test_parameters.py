@@ -120,3 +120,14 @@ def test_bands_need_their_dimension():
     with pytest.raises(InputError, match="soil_albedo needs the dimension band"):
         parameter_dataset("crop", "loam", soil_albedo=0.2)
     assert DIMENSIONS["band"] == 2
+
+
+def test_the_weather_is_ten_metres_above_the_canopy_unless_told():
+    classes = xr.DataArray(["crop", "needleleaf_evergreen"], dims="cell")
+    numbers = parameter_dataset(classes, "loam")
+    np.testing.assert_allclose(numbers["reference_height"], numbers["height"] + 10.0)
+
+
+def test_weather_inside_the_canopy_is_refused():
+    with pytest.raises(InputError, match="inside a canopy of 17 m"):
+        parameter_dataset("needleleaf_evergreen", "loam", reference_height=10.0)

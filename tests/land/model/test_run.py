@@ -6,7 +6,7 @@ from tilth.core.errors import InputError, KernelError
 from tilth.land.model.forcing import VARIABLES as FORCING
 from tilth.land.model.output import VARIABLES
 from tilth.land.model.parameters import parameter_dataset
-from tilth.land.model.run import final_state, run
+from tilth.land.model.runs import final_state, run
 from tilth.land.model.settings import Settings
 from tilth.land.model.state import open_state, save_state
 

@@ -5,7 +5,7 @@ import pytest
 from tilth.core.constants import STEFAN_BOLTZMANN
 from tilth.core.errors import InputError
 from tilth.land.model.parameters import parameter_dataset
-from tilth.land.model.run import run
+from tilth.land.model.runs import run
 from tilth.land.readers.fluxnet import (
     longwave_down,
     monthly_leaf_area,

@@ -1,9 +1,8 @@
 """The land process model: energy, water and carbon of a column, with gradients.
 
 Built on the published equations of MATSIRO (Takata et al. 2003, Nitta et al. 2020).
-Each process is a module of pure functions; `step` joins them, `run` steps through
-weather: ``tilth.land.model.run.run`` and ``tilth.land.model.step.step``, which share
-their names with their modules and are therefore not in the table of contents below.
+Each process is a module of pure functions; ``step`` joins them, `run` steps through
+weather.
 
 >>> from tilth.land.model import parameter_dataset
 >>> site = parameter_dataset("crop", "silty clay loam", latitude=40.0)
@@ -16,8 +15,9 @@ from tilth.core.lazy import table_of_contents
 #: What -> the module that holds it.
 _CONTENTS = {
     # Runs
-    "final_state": "run",
-    "advance": "run",
+    "run": "runs",
+    "final_state": "runs",
+    "advance": "runs",
     "Settings": "settings",
     "check_forcing": "forcing",
     # Parameters

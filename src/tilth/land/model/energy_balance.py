@@ -13,9 +13,10 @@ Arrays are ``(tile, cell)`` or broadcast to it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tilth.core.accelerate import jnp
+from tilth.core.accelerate import jax, jnp
 from tilth.core.constants import (
     HEAT_CAPACITY_AIR,
     LATENT_HEAT_FUSION,
@@ -35,6 +36,9 @@ _NO_LEAVES = 1e-9
 
 #: Times the balance is solved: as it is, with its limits, with the limits those cause.
 _ROUNDS = 3
+
+#: Times the balance is linearised anew within a step.
+_PASSES = 5
 
 
 class Surface(NamedTuple):
@@ -223,6 +227,60 @@ def series(first: Any, second: Any) -> Any:
     total = first + second
     closed = total <= 0.0
     return jnp.where(closed, 0.0, first * second / jnp.where(closed, 1.0, total))
+
+
+def settle(surface: Surface, exchange_of: Callable[[Any, Any], Any]) -> Balance:
+    """Solve the balance around temperatures that belong to its own exchange.
+
+    The exchange with the air and the vapour at saturation follow from the temperatures
+    that the balance is solved for. Taken from the step before alone, a stand that was
+    still at dawn heats up by tens of degrees, and the step after it throws that back.
+    So the balance is solved `_PASSES` times, each time around the temperatures found
+    last, with conductances half-way to those that belong to them.
+
+    Parameters
+    ----------
+    surface : Surface
+        As for `solve`, with the temperatures and conductances to begin with.
+    exchange_of : callable
+        From the temperatures of ground and canopy, K, to conductances ``ground`` and
+        ``canopy``, m s-1.
+
+    Returns
+    -------
+    Balance
+        Of the last pass: its residuals are zero to rounding.
+    """
+
+    def around(pass_: tuple[Any, ...]) -> Balance:
+        ground, canopy, from_ground, from_canopy = pass_
+        return solve(
+            surface._replace(
+                ground_temperature=ground,
+                canopy_temperature=canopy,
+                ground_conductance=from_ground,
+                canopy_conductance=from_canopy,
+            )
+        )
+
+    def again(pass_: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], None]:
+        found = around(pass_)
+        fresh = exchange_of(found.ground_temperature, found.canopy_temperature)
+        return (
+            found.ground_temperature,
+            found.canopy_temperature,
+            0.5 * (pass_[2] + fresh.ground),
+            0.5 * (pass_[3] + fresh.canopy),
+        ), None
+
+    begin = (
+        surface.ground_temperature,
+        surface.canopy_temperature,
+        surface.ground_conductance,
+        surface.canopy_conductance,
+    )
+    last, _ = jax.lax.scan(again, begin, None, length=_PASSES - 1)
+    return around(last)
 
 
 def solve(surface: Surface) -> Balance:

@@ -26,6 +26,9 @@ from tilth.physics.soil_hydraulics import TEXTURES
 #: Dimensions of parameters that have more than one number per cell.
 DIMENSIONS = {"month": 12, "band": 2, "snow_band": 3}
 
+#: Height of the weather above the canopy where none is given, m.
+ABOVE_CANOPY = 10.0
+
 
 @dataclass(frozen=True)
 class Row:
@@ -186,11 +189,20 @@ def parameter_dataset(
         value = others.get(row.name)
         if value is None:
             value = grown.get(row.name, ground.get(row.name, row.default))
+        if value is None:  # the height of the weather
+            value = result["height"] + ABOVE_CANOPY
         if not isinstance(value, xr.DataArray):
             numbers = np.asarray(value, float)
             value = xr.DataArray(numbers, dims=(row.dimension,) * numbers.ndim)
         result[row.name] = _checked(row, value)
     result["c4"] = grown["c4"]
+    inside = result["reference_height"] <= result["height"]
+    if bool(inside.any()):
+        raise InputError(
+            f"reference_height = {float(result['reference_height'].min()):g} m is "
+            f"inside a canopy of {float(result['height'].max()):g} m: give the height "
+            "at which wind and temperature stand for the air above the plants"
+        )
     return xr.Dataset(result)
 
 

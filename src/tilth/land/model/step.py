@@ -120,10 +120,11 @@ def step(
         )
     )
 
-    surface, leaf_area, carbon, uptake = apart(
-        surface_of(state, parameters, weather, soil, time_step, settings)
+    surface, exchange_of, leaf_area, carbon, uptake = surface_of(
+        state, parameters, weather, soil, time_step, settings
     )
-    balance = apart(energy_balance.solve(surface))
+    surface, leaf_area, carbon, uptake = apart((surface, leaf_area, carbon, uptake))
+    balance = apart(energy_balance.settle(surface, exchange_of))
 
     def mean(flux: Any) -> Any:
         return jnp.sum(share * flux, axis=0)

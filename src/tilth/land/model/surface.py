@@ -7,6 +7,7 @@ let through, and how soil and snow answer to heat.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tilth.core.accelerate import jax, jnp
@@ -154,7 +155,9 @@ def surface_of(
     soil: Ground,
     time_step: float,
     settings: Settings,
-) -> tuple[energy_balance.Surface, Any, stomata.CanopyStomata, Any]:
+) -> tuple[
+    energy_balance.Surface, Callable[[Any, Any], Any], Any, stomata.CanopyStomata, Any
+]:
     """Return what the energy balance is made of.
 
     Parameters
@@ -175,7 +178,9 @@ def surface_of(
     Returns
     -------
     surface : Surface
-        For `tilth.land.model.energy_balance.solve`.
+        For `tilth.land.model.energy_balance.settle`.
+    exchange_of : callable
+        From the temperatures of ground and canopy to the exchange with the air.
     leaf_area : array (2, n)
         Above the snow.
     carbon : CanopyStomata
@@ -222,18 +227,20 @@ def surface_of(
             stand.lai, stand.height, momentum, heat, p.leaf_drag, p.leaf_heat
         )
     )
-    exchange = apart(
-        turbulence.exchange(
+
+    def exchange_of(ground: Any, canopy: Any) -> turbulence.Exchange:
+        return turbulence.exchange(
             shape,
             leaf_area=stand.lai,
             wind=weather.wind,
             air_temperature=air,
-            ground_temperature=state.surface_temperature,
-            canopy_temperature=state.canopy_temperature,
+            ground_temperature=ground,
+            canopy_temperature=canopy,
             reference_height=p.reference_height,
             snow_depth=depth,
         )
-    )
+
+    exchange = apart(exchange_of(state.surface_temperature, state.canopy_temperature))
 
     stress, uptake = apart(
         stomata.moisture_stress(
@@ -335,7 +342,7 @@ def surface_of(
         canopy_liquid=(state.canopy_water - state.canopy_ice) / time_step,
         time_step=time_step,
     )
-    return surface, stand.lai, carbon, uptake
+    return surface, exchange_of, stand.lai, carbon, uptake
 
 
 def _pore_humidity(state: State, soil: Ground) -> Any:

@@ -121,6 +121,7 @@ def run(
     state: xr.Dataset | None = None,
     *,
     settings: Settings | None = None,
+    wetness: float = 0.7,
     output: str = "1D",
     variables: Sequence[str] | None = None,
 ) -> xr.Dataset:
@@ -135,10 +136,14 @@ def run(
     parameters : xarray.Dataset
         Of `parameter_dataset`, over the same cells or fewer dimensions.
     state : xarray.Dataset, optional
-        Of `final_state` or `open_state`, where the run begins. Without it, moist soil
-        at the mean air temperature of the forcing and no snow: to spin up from.
+        Of `final_state` or `open_state`, where the run begins. Without it, soil of
+        the given wetness at the mean air temperature of the forcing and no snow: to
+        spin up from.
     settings : Settings, optional
         Choices between processes.
+    wetness : float, default 0.7
+        Share of the pores with water where no state is given. Deep soil takes decades
+        to fill: begin wet (0.95) where the water table is near.
     output : str, default "1D"
         ``"step"`` or an output interval such as ``"3h"``.
     variables : sequence of str, optional
@@ -163,6 +168,8 @@ def run(
     (2020), Prog. Earth Planet. Sci. 7, 68.
     """
     settings = settings or Settings()
+    if not 0.0 < wetness <= 1.0:
+        raise InputError(f"wetness={wetness} is no share of the pores: 0 to 1")
     names = tuple(variables) if variables is not None else tuple(out.VARIABLES)
     unknown = [name for name in names if name not in out.VARIABLES]
     if unknown:
@@ -217,6 +224,7 @@ def run(
             "settings": settings,
             "names": names,
             "inputs": (len(driving), len(numbers)),
+            "wetness": wetness,
             "group": _GROUPS[0] if total <= _GROUPS[0] else _GROUPS[1],
         },
     )
@@ -327,7 +335,7 @@ def _walk(
     else:
         air = values[list(weather_of.VARIABLES).index("Tair")].mean(axis=1)
         state = state_of_model.initial_state(
-            parameters.saturation, air, layers=len(settings.layers)
+            parameters.saturation, air, layers=len(settings.layers), wetness=wetness
         )
     count = time.size // per
     at_once = max(_STEPS // per, 1)
