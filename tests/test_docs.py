@@ -14,7 +14,17 @@ PAGES = sorted(
     path for path in DOCS.rglob("*.md") if not {"_build", "api"} & set(path.parts)
 )
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ROOMS = ("tilth.chambers", "tilth.fleet", "tilth.stats")
+ROOMS = (
+    "tilth.chambers",
+    "tilth.fleet",
+    "tilth.land",
+    "tilth.land.model",
+    "tilth.land.emulator",
+    "tilth.land.fit",
+    "tilth.land.readers",
+    "tilth.physics",
+    "tilth.stats",
+)
 
 
 @pytest.fixture

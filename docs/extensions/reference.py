@@ -16,7 +16,19 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
 #: Rooms in the order of the reference.
-ROOMS = ("tilth.chambers", "tilth.fleet", "tilth.stats", "tilth.studies", "tilth.core")
+ROOMS = (
+    "tilth.chambers",
+    "tilth.fleet",
+    "tilth.land",
+    "tilth.land.model",
+    "tilth.land.emulator",
+    "tilth.land.fit",
+    "tilth.land.readers",
+    "tilth.physics",
+    "tilth.stats",
+    "tilth.studies",
+    "tilth.core",
+)
 
 
 def contents(room: ModuleType) -> dict[str, list[str] | None]:

@@ -24,7 +24,7 @@ COMMANDS = {
     ),
     "land": (
         "tilth.cli.land:app",
-        "Land models: imitated by a fast emulator, and judged.",
+        "A land surface model, and a fast emulator of any.",
     ),
     "report": (
         "tilth.cli.report:app",

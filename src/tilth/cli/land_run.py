@@ -64,6 +64,7 @@ def run(
 
     from tilth.core.errors import InputError
     from tilth.core.files import whole_file
+    from tilth.core.model import require_variables
     from tilth.core.parallel import scheduler as on
     from tilth.land import model
 
@@ -74,6 +75,7 @@ def run(
         snow_drain=snow_drain,
     )
     driving = _forcing(forcing)
+    require_variables(driving, ["Tair", "time", "lat", "lon"], "a forcing")
     if parameters is not None:
         if land_class or texture or changes:
             raise InputError(

@@ -59,6 +59,11 @@ STUDIES: dict[str, Study] = {
             "A land model's emulator on years it never saw, against climatology",
             "tilth.studies.emulator_skill:run",
         ),
+        Study(
+            "site_energy_balance",
+            "The process model beside Noah-MP, a flux tower and straight lines",
+            "tilth.studies.site_energy_balance:run",
+        ),
     )
 }
 

@@ -184,7 +184,7 @@ def parameter_dataset(
     )
     grown = _class_columns(classes, north)
     ground = _texture_columns(textures)
-    result = {}
+    result: dict[str, xr.DataArray] = {}
     for row in table().values():
         value = others.get(row.name)
         if value is None:

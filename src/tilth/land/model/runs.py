@@ -8,7 +8,7 @@ runs fit in memory, and leaves what is on Dask to Dask, block by block of cells.
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from tilth.core.accelerate import jax, jnp
 from tilth.core.errors import InputError
 from tilth.core.model import stamp
 from tilth.core.parallel import apply_kernel
-from tilth.core.progress import track
+from tilth.core.progress import progress
 from tilth.land.model import forcing as weather_of
 from tilth.land.model import output as out
 from tilth.land.model import parameters as parameters_of
@@ -286,6 +286,7 @@ def _kernel(
     names: tuple[str, ...],
     inputs: tuple[int, int],
     group: int,
+    wetness: float,
 ) -> tuple[np.ndarray, ...]:
     """Run a block of cells through all of its time; cells first, time last."""
     shape = blocks[inputs[0]].shape  # of the latitudes: the cells and nothing else
@@ -296,13 +297,19 @@ def _kernel(
         for name in names
     }
     ended: list[list[np.ndarray]] = []
-    for first in range(0, cells, group):
-        index = np.minimum(np.arange(first, first + group), cells - 1)
-        rows = slice(first, min(first + group, cells))
-        block = [b.reshape(cells, *b.shape[loops:])[index] for b in blocks]
-        state = _walk(block, time, time_step, per, settings, inputs, results, rows)
-        state = jax.tree.map(lambda x, n=rows.stop - first: x[..., :n], state)
-        ended.append(state_of_model.to_blocks(state, (rows.stop - first,)))
+    at_once = max(_STEPS // per, 1)
+    parts = -(-cells // group) * -(-(time.size // per) // at_once)
+    with progress("land model", total=parts) as work:
+        for first in range(0, cells, group):
+            index = np.minimum(np.arange(first, first + group), cells - 1)
+            rows = slice(first, min(first + group, cells))
+            block = [b.reshape(cells, *b.shape[loops:])[index] for b in blocks]
+            state = _walk(
+                block, time, time_step, per, settings, inputs, results, rows, wetness,
+                work.advance,
+            )  # fmt: skip
+            state = jax.tree.map(lambda x, n=rows.stop - first: x[..., :n], state)
+            ended.append(state_of_model.to_blocks(state, (rows.stop - first,)))
     kept = (np.concatenate(parts) for parts in zip(*ended, strict=True))
     return tuple(
         array.reshape((*shape, *array.shape[1:]))
@@ -324,6 +331,8 @@ def _walk(
     inputs: tuple[int, int],
     results: dict[str, np.ndarray],
     rows: slice,
+    wetness: float,
+    advance_bar: Callable[[], None],
 ) -> State:
     """Run one group of cells, fill its rows of the results, return its state."""
     driving, numbers = inputs
@@ -339,7 +348,7 @@ def _walk(
         )
     count = time.size // per
     at_once = max(_STEPS // per, 1)
-    for first in track(range(0, count, at_once), "land model"):
+    for first in range(0, count, at_once):
         here = np.arange(first, first + at_once)
         steps = np.minimum(here[:, None] * per + np.arange(per), time.size - 1).ravel()
         moments = time[steps]
@@ -363,6 +372,7 @@ def _walk(
         for name, result in results.items():
             part = np.moveaxis(np.asarray(means[name])[:done], -1, 0)
             result[rows, first : first + done] = part[: rows.stop - rows.start]
+        advance_bar()
     return state
 
 
