@@ -1,11 +1,7 @@
-"""Water and snow on the leaves: interception, drip, phase, and what reaches the ground.
+"""Water and snow on the leaves: interception, drip, and what reaches the ground.
 
-`intercept` serves a model that keeps water and ice on the leaves apart. In
-`canopy_step` the store is one number; its phase follows the temperature of the canopy,
-which the snow-free and the snow-covered tile have each their own, so that both phases
-can occur in a cell. Heat content of the store: ``-L_f`` times its ice. The canopy has
-no heat capacity there, so the heat of its thawing and freezing is taken from, or given
-to, the ground below (`CanopyWater.freezing_heat`).
+Water and ice are kept apart. What evaporates, freezes and thaws on the leaves is in the
+energy balance, which gives the two stores to begin with.
 """
 
 from __future__ import annotations
@@ -13,11 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tilth.core.accelerate import jax, jnp
-from tilth.core.constants import (
-    LATENT_HEAT_FUSION,
-    WATER_DENSITY,
-    ZERO_CELSIUS,
-)
+from tilth.core.constants import WATER_DENSITY
 
 #: Water that a unit of leaf area holds, kg m-2 (Takata et al. 2003).
 CAPACITY = 0.2
@@ -38,18 +30,6 @@ class Interception(NamedTuple):
     rain: jax.Array  #: rain and drip to the ground, kg m-2 s-1
     convective_rain: jax.Array  #: part of it that falls on the convective area only
     snow: jax.Array  #: snow to the ground, kg m-2 s-1
-
-
-class CanopyWater(NamedTuple):
-    """What `canopy_step` returns, per area of the cell; each of shape (n,)."""
-
-    store: jax.Array  #: water and snow on the leaves, kg m-2
-    frozen: jax.Array  #: share of the store that is frozen, 0-1
-    rain: jax.Array  #: rain and drip to the ground, kg m-2 s-1
-    convective_rain: jax.Array  #: part of it that falls on the convective area only
-    snow: jax.Array  #: snow to the ground, kg m-2 s-1
-    evaporation: jax.Array  #: taken by the air (negative: dew), kg m-2 s-1
-    freezing_heat: jax.Array  #: freed by freezing on the leaves, to the ground, W m-2
 
 
 def capacity(lai):
@@ -87,125 +67,6 @@ def wet_fraction(store, lai):
     leaves = most > 0.0
     share = jnp.where(leaves, store / jnp.where(leaves, most, 1.0), 0.0)
     return jnp.clip(share, 0.0, 1.0)
-
-
-def frozen_fraction(canopy_temperature, cover):
-    """Share of the canopy's water that is frozen.
-
-    Parameters
-    ----------
-    canopy_temperature : array_like
-        Of the snow-free and the snow-covered tile, in K; shape (2, n).
-    cover : array_like
-        Share of the cell under snow; shape (n,).
-
-    Returns
-    -------
-    jax.Array
-        Area of the tiles whose canopy is below the melting point; shape (n,).
-
-    References
-    ----------
-    Takata, Emori & Watanabe (2003), Global and Planetary Change 38, 209-222.
-    """
-    cover = jnp.asarray(cover)
-    below = jnp.asarray(canopy_temperature) < ZERO_CELSIUS
-    return jnp.where(below[0], 1.0 - cover, 0.0) + jnp.where(below[1], cover, 0.0)
-
-
-def canopy_step(
-    store,
-    rain,
-    snow,
-    lai,
-    vegetated,
-    evaporation,
-    canopy_temperature,
-    dt,
-    convective_fraction=CONVECTIVE_FRACTION,
-    *,
-    cover,
-    frozen_before,
-    convective_rain=0.0,
-) -> CanopyWater:
-    r"""Advance the water on the canopy by one step.
-
-    Evaporation is taken first, then precipitation is intercepted (see `intercept`),
-    then the phase follows the canopy's temperature. With the terms returned, water
-    closes to rounding,
-    :math:`\Delta w = (P - E - R - S) \Delta t`, and so does ice:
-    :math:`\Delta (f w) = (P_s - E_i - S + H / L_f) \Delta t`.
-
-    Parameters
-    ----------
-    store : array_like
-        Water and snow on the leaves, in kg m-2; shape (n,).
-    rain, snow : array_like
-        Above the canopy, in kg m-2 s-1; shape (n,).
-    lai : array_like
-        Leaf area index, mean of the cell; shape (n,).
-    vegetated : array_like
-        Share f_V of the ground under vegetation, 0-1; shape (n,).
-    evaporation : array_like
-        From the wet canopy of the snow-free and the snow-covered tile, per area of
-        the tile, in kg m-2 s-1, negative for dew; shape (2, n). Vapour comes from ice
-        where the tile's canopy is below the melting point.
-    canopy_temperature : array_like
-        Of the two tiles, in K; shape (2, n).
-    dt : float
-        Time step, in s.
-    convective_fraction : float, optional
-        Share of the cell under convective rain.
-    cover : array_like
-        Share of the cell under snow; shape (n,).
-    frozen_before : array_like
-        Share of the store that is frozen before the step; shape (n,).
-    convective_rain : array_like, optional
-        Part of `rain` that is convective, in kg m-2 s-1.
-
-    Returns
-    -------
-    CanopyWater
-        New store, its frozen share, and fluxes to the ground.
-
-    References
-    ----------
-    Takata, Emori & Watanabe (2003), Global and Planetary Change 38, 209-222.
-    """
-    store, cover = jnp.asarray(store), jnp.asarray(cover)
-    frozen = frozen_fraction(canopy_temperature, cover)
-    weights = jnp.stack([1.0 - cover, cover]) * dt
-    below = jnp.asarray(canopy_temperature) < ZERO_CELSIUS
-    from_ice = jnp.sum(jnp.where(below, weights * evaporation, 0.0), axis=0)
-    from_water = jnp.sum(jnp.where(below, 0.0, weights * evaporation), axis=0)
-
-    # A phase that runs short is helped out by the other; never more than the store.
-    after = jnp.maximum(store - from_ice - from_water, 0.0)
-    taken = store - after
-    ice = jnp.clip(store * frozen_before - from_ice, 0.0, after)
-    new = intercept(
-        after - ice,
-        ice,
-        rain,
-        snow,
-        lai,
-        vegetated,
-        dt,
-        convective_fraction,
-        convective_rain=convective_rain,
-    )
-    # Ice by the new phase, less what the old ice and the fluxes of ice leave.
-    kept = store * frozen_before - from_ice + (snow - new.snow) * dt
-    grown = (new.water + new.ice) * frozen - kept
-    return CanopyWater(
-        store=new.water + new.ice,
-        frozen=frozen,
-        rain=new.rain,
-        convective_rain=new.convective_rain,
-        snow=new.snow,
-        evaporation=taken / dt,
-        freezing_heat=LATENT_HEAT_FUSION * grown / dt,
-    )
 
 
 def intercept(

@@ -17,7 +17,6 @@ from tilth.core.constants import (
     LATENT_HEAT_FUSION,
     SECONDS_PER_DAY,
     WATER_DENSITY,
-    ZERO_CELSIUS,
 )
 from tilth.land.model import (
     canopy_water,
@@ -137,8 +136,17 @@ def step(
     ice_left = jnp.clip(ice, 0.0, left)
     # What the clip moved between the phases is settled with the air's heat.
     settled = LATENT_HEAT_FUSION * (ice_left - ice) / time_step
-    water = apart(
-        _canopy(left, ice_left, weather, mean(leaf_area), parameters.cover, time_step)
+    leaves = apart(
+        canopy_water.intercept(
+            left - ice_left,
+            ice_left,
+            weather.rainfall,
+            weather.snowfall,
+            mean(leaf_area),
+            parameters.cover,
+            time_step,
+            convective_rain=weather.convective,
+        )
     )
 
     alpha, beta = soil.response
@@ -149,9 +157,9 @@ def step(
             state.snow_liquid,
             cover,
             time_step,
-            snowfall=water.snow,
+            snowfall=leaves.snow,
             snowfall_temperature=weather.temperature,
-            rain=water.rain,
+            rain=leaves.rain,
             sublimation=balance.ground_evaporation[1],
             surface_flux=balance.ground_heat[1],
             melt_energy=balance.melt_heat[1],
@@ -182,10 +190,10 @@ def step(
         state.wetland, 0.0, parameters.relief, time_step, longest=days
     )
     open_ground = 1.0 - cover
-    even = open_ground * (water.rain - water.convective_rain) + snow.outflow
+    even = open_ground * (leaves.rain - leaves.convective_rain) + snow.outflow
     rain = apart(
         topmodel.surface_runoff(
-            open_ground * water.convective_rain / WATER_DENSITY,
+            open_ground * leaves.convective_rain / WATER_DENSITY,
             (even + from_wetland) / WATER_DENSITY,
             topmodel.saturated_fraction(table.uppermost, decay=decay),
             parameters.conductivity_saturated,
@@ -236,23 +244,21 @@ def step(
         soil_temperature=temperature,
         soil_water=moved.water,
         soil_ice=soil_ice,
-        canopy_water=water.store,
-        canopy_ice=jnp.clip(
-            -water.freezing_heat * time_step / LATENT_HEAT_FUSION, 0.0, water.store
-        ),
+        canopy_water=leaves.water + leaves.ice,
+        canopy_ice=leaves.ice,
         snow_mass=snow.mass,
         snow_cover=snow.cover,
         snow_temperature=snow.temperature,
         snow_liquid=snow.liquid,
         snow_albedo=_aged_albedo(
-            parameters, state.snow_albedo, snow, water.snow, time_step
+            parameters, state.snow_albedo, snow, leaves.snow, time_step
         ),
         snow_accumulated=snow_cover.season_maximum(state.snow_accumulated, snow.mass),
         wetland=store + (excess - to_river) * time_step,
     )
     advected = (
         snow.snowfall_heat
-        - LATENT_HEAT_FUSION * (weather.snowfall - water.snow)
+        - LATENT_HEAT_FUSION * (weather.snowfall - leaves.snow)
         - snow.sublimation_heat
         + LATENT_HEAT_FUSION * (ice_loss + canopy_ice_loss)
         - snow.glacier_heat
@@ -299,31 +305,6 @@ def step(
         respiration=mean(carbon.respiration),
         water_table=table.uppermost,
         ledger=books,
-    )
-
-
-def _canopy(
-    store: Any, ice: Any, weather: Weather, leaf_area: Any, cover: Any, time_step: float
-) -> canopy_water.CanopyWater:
-    """Let rain and snow fall on the leaves; ice stays ice.
-
-    Evaporation, frost and thaw belong to the energy balance. The canopy is said to be
-    warm, so that the heat asked for would be that of all the ice left: its mass.
-    """
-    none = jnp.zeros_like(store)
-    wet = store > 0.0
-    return canopy_water.canopy_step(
-        store,
-        weather.rainfall,
-        weather.snowfall,
-        leaf_area,
-        cover,
-        jnp.stack([none, none]),
-        jnp.full((2, *store.shape), ZERO_CELSIUS + 1.0),
-        time_step,
-        cover=none,
-        frozen_before=jnp.where(wet, ice / jnp.where(wet, store, 1.0), 0.0),
-        convective_rain=weather.convective,
     )
 
 
