@@ -31,7 +31,21 @@ def check_chambers_fluxes(text):
     assert number_after(text, "paired") == pytest.approx(value, rel=0.05)
 
 
-CHECKS = {"chambers_fluxes": check_chambers_fluxes}
+def check_land_emulator(text):
+    """The books close, and the emulator beats the mean of each day of the year."""
+    assert float(re.search(r"EnergyResidual (\S+)", text)[1]) < 1e-6
+    assert float(re.search(r"WaterResidual (\S+)", text)[1]) < 1e-9
+    rows = re.findall(r"^ *(snow|soil|runoff) +(\S+) +(\S+) +(\d) of 1", text, re.M)
+    assert {name for name, *_ in rows} == {"snow", "soil", "runoff"}
+    for name, skill, climatology, accepted in rows:
+        assert accepted == "1", name
+        assert float(skill) > float(climatology), name
+
+
+CHECKS = {
+    "chambers_fluxes": check_chambers_fluxes,
+    "land_emulator": check_land_emulator,
+}
 
 
 def test_every_example_is_checked():

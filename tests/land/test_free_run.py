@@ -6,7 +6,7 @@ import xarray as xr
 
 from tilth.core.errors import InputError
 from tilth.land.emulator import bounds, fitted_dataset
-from tilth.land.free_run import eve_state, free_run
+from tilth.land.free_runs import eve_state, free_run
 
 
 def case(calendar="standard", cells=2):

@@ -19,7 +19,7 @@ from tilth.land.skill_report import (
     summary_table,
     write_card,
 )
-from tilth.land.training_effect import last_years, training_effect
+from tilth.land.training import last_years, training_effect
 from tilth.stats import nse
 
 CELLS = 3

@@ -9,7 +9,7 @@ from tilth.core.lazy import table_of_contents
 #: What -> the module that holds it: the table of contents of this room.
 _CONTENTS = {
     "simulated_weather": "simulate",
-    "free_run": "free_run",
+    "free_run": "free_runs",
     "skill_card": "skill",
     "card_text": "skill_report",
     "summary_table": "skill_report",
@@ -22,8 +22,8 @@ _CONTENTS = {
     "day_of_year_climatology": "climatology",
     "climatology_forecast": "climatology",
     "persistence_forecast": "climatology",
-    "training_effect": "training_effect",
-    "last_years": "training_effect",
+    "training_effect": "training",
+    "last_years": "training",
     "stack_cells": "cells",
     "unstack_cells": "cells",
 }

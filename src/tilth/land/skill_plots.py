@@ -300,7 +300,7 @@ def plot_training(effect: xr.Dataset) -> Figure:
     Parameters
     ----------
     effect : xarray.Dataset
-        As `tilth.land.training_effect.training_effect` returns it.
+        As `tilth.land.training.training_effect` returns it.
 
     Returns
     -------

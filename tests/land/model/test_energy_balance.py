@@ -11,7 +11,8 @@ from tilth.core.constants import (
     STEFAN_BOLTZMANN,
     ZERO_CELSIUS,
 )
-from tilth.land.model.energy_balance import Surface, saturation, series, solve
+from tilth.land.model import turbulence
+from tilth.land.model.energy_balance import Surface, saturation, series, settle, solve
 
 solve_compiled = jax.jit(solve)
 
@@ -291,3 +292,188 @@ def test_saturation_is_over_ice_below_zero_and_continuous(temperature):
     up, down = saturation(temperature + 1e-4, 1e5)[0], saturation(temperature, 1e5)[0]
     np.testing.assert_allclose(slope, (up - down) / 1e-4, rtol=1e-3)
     assert 0.0 < float(q) < 0.03
+
+
+def stands(ground, canopy, *, leaf_area=3.0, height=18.0, **air):
+    """The exchange of plants with the air 10 m above them, and what it starts from."""
+    shape = turbulence.roughness(leaf_area, height, 0.05, 0.005, 0.2, 0.02)
+
+    def exchange_of(ground, canopy):
+        return turbulence.exchange(
+            shape,
+            leaf_area=leaf_area,
+            ground_temperature=ground,
+            canopy_temperature=canopy,
+            reference_height=height + 10.0,
+            **air,
+        )
+
+    first = exchange_of(jnp.asarray(ground), jnp.asarray(canopy))
+    return exchange_of, {
+        "ground_temperature": ground,
+        "canopy_temperature": canopy,
+        "air_temperature": air["air_temperature"],
+        "ground_conductance": first.ground,
+        "canopy_conductance": first.canopy,
+    }
+
+
+def sunrise(air, wet):
+    """A stand at 12 degC, wet from dew, below calm, warmer air; then the sun is up."""
+    exchange_of, begin = stands(
+        jnp.full((2, 1), 285.15),
+        jnp.full((2, 1), 285.15),
+        wind=1.2,
+        air_temperature=air,
+    )
+    store = 0.6 / 1800.0
+    return exchange_of, surface(
+        canopy_shortwave=630.0,
+        ground_shortwave=70.0,
+        longwave=300.0,
+        longwave_transmissivity=0.2,
+        air_humidity=0.9 * saturation(air, 1e5)[0],
+        wet_fraction=wet,
+        canopy_limit=store,
+        canopy_liquid=store,
+        deep_temperature=285.15,
+        stomatal_conductance=5e-3,
+        **begin,
+    )
+
+
+def within_bounds(balance, absorbed, air):
+    """Whether the fluxes can be fed by the light, and the leaves are near the air."""
+    latent = balance.canopy_latent + balance.ground_latent
+    sensible = balance.canopy_sensible + balance.ground_sensible
+    most = absorbed + 100.0
+    near = jnp.abs(balance.canopy_temperature - air) < 15.0
+    ok = near & (jnp.abs(latent) < most) & (jnp.abs(sensible) < most)
+    return bool(jnp.all(ok))
+
+
+@pytest.mark.parametrize("wet", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("air", [287.0, 290.0, 292.0])
+def test_a_still_cold_stand_struck_by_the_sun_stays_within_what_can_be(air, wet):
+    exchange_of, s = sunrise(air, wet)
+    settled = settle(s, exchange_of)
+    closes(settled)
+    assert within_bounds(settled, 700.0, air)
+    assert float((settled.canopy_latent + settled.ground_latent).min()) > 0.0
+
+    # One solution with the calm of dawn: leaves like a stove. The step after it, with
+    # an exchange to match, then condenses water under full sun.
+    hot = solve(s)
+    closes(hot)
+    assert not within_bounds(hot, 700.0, air)
+    assert float((hot.canopy_temperature - air).min()) > 35.0
+    fresh = exchange_of(hot.ground_temperature, hot.canopy_temperature)
+    after = solve(
+        s._replace(
+            ground_temperature=hot.ground_temperature,
+            canopy_temperature=hot.canopy_temperature,
+            ground_conductance=fresh.ground,
+            canopy_conductance=fresh.canopy,
+        )
+    )
+    assert float((after.canopy_latent + after.ground_latent).max()) < -300.0
+
+
+@pytest.fixture(scope="module")
+def anywhere():
+    """Two thousand stands and snowfields in all kinds of weather, far from balance."""
+    rng = np.random.default_rng(7)
+    n = (2, 1000)
+    air = rng.uniform(255.0, 308.0, n)
+    snow = (rng.random(n) < 0.3) & (air < 280.0)
+    ground = air + rng.uniform(-6.0, 6.0, n)
+    ground = np.where(snow, np.minimum(ground, ZERO_CELSIUS), ground)
+    leaf_area = rng.uniform(0.2, 6.0, n)
+    exchange_of, begin = stands(
+        ground,
+        air + rng.uniform(-6.0, 6.0, n),
+        leaf_area=leaf_area,
+        height=rng.choice([0.1, 0.5, 2.0, 18.0, 30.0], n),
+        wind=rng.uniform(0.3, 8.0, n),
+        air_temperature=air,
+    )
+    sky = np.exp(-0.8 * leaf_area)
+    sun = rng.uniform(0.0, 900.0, n) * (rng.random(n) < 0.7)
+    store = 0.2 * leaf_area * np.maximum(rng.uniform(-1.0, 1.0, n), 0.0) / 1800.0
+    ice = (begin["canopy_temperature"] < ZERO_CELSIUS) * store
+    s = surface()._replace(
+        ground_shortwave=0.8 * sun * sky,
+        canopy_shortwave=0.85 * sun * (1.0 - sky),
+        longwave=rng.uniform(0.65, 1.0, n) * STEFAN_BOLTZMANN * air**4,
+        longwave_transmissivity=sky,
+        air_humidity=rng.uniform(0.2, 1.0, n) * saturation(air, 1e5)[0],
+        soil_resistance=np.where(snow, 0.0, rng.uniform(0.0, 2000.0, n)),
+        ground_humidity=np.where(snow, 1.0, rng.uniform(0.5, 1.0, n)),
+        stomatal_conductance=rng.uniform(0.0, 0.015, n),
+        wet_fraction=store / (0.2 * leaf_area / 1800.0),
+        ground_ice=np.where(snow, 1.0, 0.0),
+        canopy_ice_share=np.where(ice > 0.0, 1.0, 0.0),
+        conductance=rng.uniform(3.0, 40.0, n),
+        deep_temperature=ground + rng.uniform(-3.0, 3.0, n),
+        snow=snow,
+        canopy_limit=0.999 * store,
+        canopy_ice=ice,
+        canopy_liquid=store - ice,
+        **begin,
+    )
+    return exchange_of, s
+
+
+def fluxes(balance):
+    return np.stack(
+        [
+            balance.canopy_latent,
+            balance.canopy_sensible,
+            balance.ground_latent,
+            balance.ground_sensible,
+        ]
+    )
+
+
+def test_a_settled_balance_closes_and_keeps_its_limits_anywhere(anywhere):
+    exchange_of, s = anywhere
+    balance = jax.jit(lambda s: settle(s, exchange_of))(s)
+    closes(balance)
+    assert np.all(balance.canopy_evaporation <= s.canopy_limit)
+    assert np.all(balance.ground_temperature[s.snow] <= ZERO_CELSIUS)
+    assert np.all(np.abs(fluxes(balance)) < 2000.0)
+
+
+def test_a_settled_balance_is_close_to_that_of_many_passes(anywhere):
+    exchange_of, s = anywhere
+    compiled = jax.jit(lambda s, n: settle(s, exchange_of, n), static_argnums=1)
+    many = fluxes(compiled(s, 100))
+    off = {n: np.abs(fluxes(compiled(s, n)) - many).max(axis=0) for n in (1, 5)}
+    assert np.median(off[5]) < 0.5
+    assert np.quantile(off[5], 0.95) < 10.0
+    # One pass is what the others cure.
+    assert np.median(off[1]) > 5.0
+    assert np.quantile(off[1], 0.95) > 50.0
+
+
+def test_many_passes_find_the_exchange_that_belongs_to_their_temperatures():
+    """Then sensible heat is the conductance at the new temperatures times them."""
+    exchange_of, s = sunrise(290.0, 0.3)
+    found = settle(s, exchange_of, 60)
+    fresh = exchange_of(found.ground_temperature, found.canopy_temperature)
+    heat = 1.2 * HEAT_CAPACITY_AIR
+    np.testing.assert_allclose(
+        found.canopy_sensible,
+        heat * fresh.canopy * (found.canopy_temperature - 290.0),
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(
+        found.ground_sensible,
+        heat * fresh.ground * (found.ground_temperature - 290.0),
+        rtol=1e-6,
+    )
+    vapour = 1.2 * fresh.canopy * 0.3
+    q, _ = saturation(found.canopy_temperature, 1e5)
+    np.testing.assert_allclose(
+        found.canopy_evaporation, vapour * (q - s.air_humidity), rtol=1e-6
+    )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilth.core.accelerate import jax
-from tilth.physics import leaf_energy as le
+from tilth.physics import leaf_balance as le
 from tilth.physics.moist_air import dew_point, saturation_vapour_pressure
 
 SIGMA = 5.670374419e-8
