@@ -177,7 +177,7 @@ def score(
 
     from tilth.core.files import whole_file
     from tilth.land.emulator import Emulator
-    from tilth.land.free_run import free_run
+    from tilth.land.free_runs import free_run
     from tilth.land.skill import skill_card
     from tilth.land.skill_report import all_accepted, card_text, write_card
 

@@ -9,11 +9,11 @@ import pandas as pd
 import xarray as xr
 
 from tilth.land.fit import FitSettings, fit_emulator
-from tilth.land.free_run import free_run
+from tilth.land.free_runs import free_run
 from tilth.land.skill import VERDICTS, skill_card
 from tilth.land.skill_plots import plot_hydrographs, plot_scatter, plot_training
 from tilth.land.skill_report import card_table, summary_table
-from tilth.land.training_effect import last_years, training_effect
+from tilth.land.training import last_years, training_effect
 from tilth.studies.emulator_skill import figures
 from tilth.studies.emulator_skill.data import Case
 from tilth.studies.part import Part
