@@ -93,10 +93,20 @@ def test_tables_of_different_times_are_refused(tmp_path):
         read_tower(forcing, fluxes, "US-Me2")
 
 
-@pytest.mark.realdata
-def test_a_year_at_metolius_closes_its_books_in_every_step(dataset):
-    """17,568 half hours of pine forest with snow; heat and water to rounding."""
-    folder = dataset("fluxnet-sites")
+@pytest.fixture(scope="module")
+def metolius():
+    """Return a function: folder -> a year of pine forest, and what its tower saw."""
+    done = []
+
+    def year(folder):
+        if not done:
+            done.append(_year_at_metolius(folder))
+        return done[0]
+
+    return year
+
+
+def _year_at_metolius(folder):
     forcing, observed = read_tower(
         folder / "US-Me2-forcings-2019-2020.csv.gz",
         folder / "US-Me2-fluxes-2019-2020.csv.gz",
@@ -111,13 +121,41 @@ def test_a_year_at_metolius_closes_its_books_in_every_step(dataset):
         height=18.0,
         reference_height=33.0,
     )
-    result = run(forcing, pines)
+    shown = ("SWnet", "LWnet", "Qle", "Qh", "SWE")
+    residuals = ("SurfaceResidual", "EnergyResidual", "WaterResidual")
+    steps = run(forcing, pines, output="step", variables=shown + residuals)
+    return steps, observed
+
+
+@pytest.mark.realdata
+def test_a_year_at_metolius_closes_its_books_in_every_step(dataset, metolius):
+    """17,568 half hours of pine forest with snow; heat and water to rounding."""
+    result, observed = metolius(dataset("fluxnet-sites"))
     assert float(result["SurfaceResidual"].max()) < 1e-6
     assert float(result["EnergyResidual"].max()) < 1e-6
     assert float(result["WaterResidual"].max()) < 1e-9
     assert float(result["SWE"].max()) > 1.0
     net = float((result["SWnet"] + result["LWnet"]).mean())
     np.testing.assert_allclose(net, float(observed["Rnet"].mean()), rtol=0.15)
+
+
+@pytest.mark.realdata
+def test_sensible_heat_at_metolius_follows_the_tower(dataset, metolius):
+    """RMSE: ecLand 61.5, JULES 62.2 W m-2 here in 2002-2014 (PLUMBER2)."""
+    result, observed = metolius(dataset("fluxnet-sites"))
+    modelled, seen = result["Qh"].values, observed["Qh"].values
+    known = np.isfinite(seen)
+    assert known.sum() > 17000
+    assert np.corrcoef(modelled[known], seen[known])[0, 1] >= 0.9
+    assert np.sqrt(np.mean((modelled - seen)[known] ** 2)) <= 65.0
+
+
+@pytest.mark.realdata
+def test_latent_heat_at_metolius_has_no_spikes(dataset, metolius):
+    """Still mornings after dew are in the year: the sun strikes wet, cold leaves."""
+    result, _ = metolius(dataset("fluxnet-sites"))
+    assert float(result["Qle"].min()) > -100.0
+    assert float(result["Qle"].max()) < 700.0
 
 
 @pytest.mark.realdata
