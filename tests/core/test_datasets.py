@@ -16,12 +16,19 @@ NAMES = [
     "carbdown-greenhouse",
     "carbdown-greenhouse-workbook",
     "carbdown-xxl",
+    "celia-infiltration",
     "fluxbot",
     "fluxbot-completeness",
     "fluxible-reference",
+    "fluxnet-sites",
     "gasfluxes-reference",
     "goflux-reference",
     "licor-examples",
+    "mizoguchi-freezing",
+    "noahmp-bondville",
+    "plumber2-scores",
+    "vic-findley",
+    "vic-stehekin",
 ]
 CONTENTS = {"raw.81x": b"Obs#:\t1\n", "table.csv": b"closure,co2\na,420\n"}
 
@@ -126,7 +133,7 @@ def test_every_registered_dataset_states_its_terms_and_how_to_get_it():
             assert text
             assert "\n" not in text
         assert "TILTH_DATA" in about.obtained
-        assert about.folder.split("/")[0] in ("chambers", "fleet")
+        assert about.folder.split("/")[0] in ("chambers", "fleet", "land")
         assert about.files
 
 

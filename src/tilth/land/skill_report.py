@@ -34,7 +34,18 @@ def cell_names(card: xr.Dataset) -> list[str]:
 
 
 def all_accepted(card: xr.Dataset) -> bool:
-    """Tell whether no variable of any cell was refused."""
+    """Tell whether no variable of any cell was refused.
+
+    Parameters
+    ----------
+    card : xarray.Dataset
+        Of `tilth.land.skill.skill_card`.
+
+    Returns
+    -------
+    bool
+        True also where series were too quiet to be judged.
+    """
     return not bool((card["verdict"] == VERDICTS["not_accepted"]).any())
 
 

@@ -1,6 +1,8 @@
 """Weather and columns that several tests step through."""
 
 import dataclasses
+import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,34 +91,46 @@ def columns(settings=None):
     return parameters, state
 
 
+@functools.cache
+def _walk(settings):
+    """Compile steps through two days; all tests share the program of a choice."""
+
+    # Without fusion the program compiles in less time; it runs a little slower.
+    @functools.partial(jax.jit, compiler_options={"xla_cpu_use_fusion_emitters": False})
+    def walk(state, parameters, weather):
+        def body(state, now):
+            new, fluxes = step(state, parameters, now, STEP, settings)
+            return new, (new, fluxes)
+
+        return jax.lax.scan(body, state, weather)[1]
+
+    # Plain arrays: weakly typed ones would have the program compiled again.
+    return lambda *inputs: walk(*jax.tree.map(np.asarray, inputs))
+
+
+def one_step(state, parameters, now, settings=None):
+    """State and fluxes after one step: the first of a walk in steady weather."""
+    steady = jax.tree.map(lambda x: jnp.broadcast_to(x, (96, *x.shape)), now)
+    walked = _walk(settings or Settings())(state, parameters, steady)
+    return jax.tree.map(lambda x: x[0], walked)
+
+
 @pytest.fixture(scope="session")
 def two_days():
     """Return a function: settings -> states and fluxes of each step of two days."""
-    done = {}
 
+    @functools.cache
     def steps(settings=None):
         settings = settings or Settings()
-        if settings not in done:
-            parameters, state = columns(settings)
-
-            @jax.jit
-            def walk(state, weather):
-                def body(state, now):
-                    new, fluxes = step(state, parameters, now, STEP, settings)
-                    return new, (new, fluxes)
-
-                return jax.lax.scan(body, state, weather)[1]
-
-            states, fluxes = walk(state, weather())
-            done[settings] = state, states, fluxes
-        return done[settings]
+        parameters, state = columns(settings)
+        return state, *_walk(settings)(state, parameters, weather())
 
     return steps
 
 
 @pytest.fixture(scope="session")
 def land():
-    """Return the makers of weather and columns."""
-    from types import SimpleNamespace
-
-    return SimpleNamespace(air=AIR, step=STEP, weather=weather, columns=columns)
+    """Return the makers of weather and columns, and a single step."""
+    return SimpleNamespace(
+        air=AIR, step=STEP, weather=weather, columns=columns, one_step=one_step
+    )

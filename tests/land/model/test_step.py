@@ -8,7 +8,6 @@ from tilth.core.constants import ZERO_CELSIUS
 from tilth.core.errors import InputError
 from tilth.land.model.settings import Settings
 from tilth.land.model.state import names
-from tilth.land.model.step import step
 from tilth.land.model.surface import root_fraction
 
 CHOICES = [
@@ -109,8 +108,8 @@ def test_a_cell_without_snow_does_not_feel_its_snow_parameters(land):
         snow_roughness=3.0 * parameters.snow_roughness,
         snow_conductivity=2.0 * parameters.snow_conductivity,
     )
-    _, one = step(state, parameters, now, 1800.0, Settings())
-    _, two = step(state, other, now, 1800.0, Settings())
+    _, one = land.one_step(state, parameters, now)
+    _, two = land.one_step(state, other, now)
     for name in ("latent", "sensible", "ground", "longwave_up"):
         a, b = getattr(one, name), getattr(two, name)
         assert float(a[CROP]) == float(b[CROP]), name
@@ -130,7 +129,7 @@ def test_frozen_ground_does_not_draw_water_from_the_air(land):
         snow_cover=0.0 * state.snow_cover,
     )
     dry = dataclasses.replace(now, humidity=jnp.full(4, 1e-3))
-    _, fluxes = step(frozen, parameters, dry, 1800.0, Settings())
+    _, fluxes = land.one_step(frozen, parameters, dry)
     assert np.all(fluxes.soil_evaporation > 0.0)
     assert np.all(jnp.abs(fluxes.ledger.energy) < 1e-6)
 
@@ -139,7 +138,7 @@ def test_wetlands_give_back_what_runs_off(land):
     parameters, state = land.columns()
     now = jax.tree.map(lambda x: x[0], land.weather())
     storm = dataclasses.replace(now, rainfall=jnp.full(4, 0.02))
-    new, fluxes = step(state, parameters, storm, 1800.0, Settings())
+    new, fluxes = land.one_step(state, parameters, storm)
     gained = new.wetland - state.wetland
     assert np.all(gained > 5.0)
     # Of what the wetland does not keep, its alpha runs off at once.

@@ -107,7 +107,18 @@ def table(closed: bool = False) -> tuple[Parameter, ...]:
 
 
 def bounds(closed: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower and the upper bounds, two arrays of shape (15,)."""
+    """Return the bounds of the parameters.
+
+    Parameters
+    ----------
+    closed : bool
+        Those of the closed variant.
+
+    Returns
+    -------
+    array, array
+        Lower and upper, of shape (15,), in the order of `PARAMETERS`.
+    """
     rows = table(closed)
     return (
         np.array([row.lower for row in rows]),

@@ -216,7 +216,20 @@ def parse_map(
 def read_map(
     path: str | os.PathLike[str], known: Mapping[str, ColumnMap] | None = None
 ) -> ColumnMap:
-    """Read a column map from a YAML file; see `parse_map`."""
+    """Read a column map from a YAML file.
+
+    Parameters
+    ----------
+    path : path
+        Of the file.
+    known : mapping of str to ColumnMap, optional
+        Maps that its ``like`` may name.
+
+    Returns
+    -------
+    ColumnMap
+        As `parse_map` makes it.
+    """
     import yaml
 
     file = Path(path)

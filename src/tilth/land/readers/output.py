@@ -116,7 +116,20 @@ def read_forcing(
 ) -> xr.Dataset:
     """Read the weather alone, to run an emulator that was fitted before.
 
-    Parameters, the dataset returned and errors are those of `read_land_model`.
+    Parameters
+    ----------
+    sources, model, cells, chunks
+        As for `read_land_model`.
+
+    Returns
+    -------
+    xarray.Dataset
+        The ``forcing`` that `read_land_model` returns.
+
+    Raises
+    ------
+    InputError
+        As `read_land_model`.
     """
     columns = column_map(model)
     forcing = _together(_forcing(open_shelf(sources, chunks), columns), cells)
