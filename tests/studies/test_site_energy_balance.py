@@ -12,7 +12,8 @@ from tilth.studies.site_energy_balance import regressions, sites
 @pytest.fixture
 def weeks():
     """Twelve weeks of half hours of sun."""
-    time = np.arange("2020-05-01", "2020-07-24", np.timedelta64(30, "m"))
+    begin, end = np.datetime64("2020-05-01T00:00"), np.datetime64("2020-07-24T00:00")
+    time = np.arange(begin, end, np.timedelta64(30, "m"))
     hour = (time - time.astype("datetime64[D]")) / np.timedelta64(1, "h")
     sun = np.maximum(np.sin((hour - 6.0) / 12.0 * np.pi), 0.0) * 800.0
     return xr.Dataset(
