@@ -4,6 +4,7 @@ Readings follow from device and time alone, so that any span can be asked for. P
 decisions lie in a real control file.
 """
 
+import contextlib
 import queue
 
 import numpy as np
@@ -56,7 +57,8 @@ class Queue:
             try:
                 return self.items.put_nowait(update)
             except queue.Full:
-                self.items.get_nowait()
+                with contextlib.suppress(queue.Empty):  # the reader was faster
+                    self.items.get_nowait()
 
     def get(self, timeout=None):
         try:

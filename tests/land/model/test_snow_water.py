@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -36,6 +36,7 @@ def _layers(low, high):
 @pytest.mark.parametrize("drain", ["instant", "gravity"])
 @settings(max_examples=60, deadline=None)
 @given(_layers(0, 400), _layers(-40, 0), _layers(0, 50), st.floats(0, 100))
+@example(np.full((3, 2), 2.3e-308), np.zeros((3, 2)), np.zeros((3, 2)), 1.0)
 def test_percolation_keeps_water_and_heat(drain, ice, cold, liquid, inflow):
     kelvin = ZERO_CELSIUS + cold
     rain = np.array([inflow, 0.0])

@@ -37,6 +37,9 @@ EXPONENT = 3
 #: Dynamic viscosity of water at 0 degC, Pa s (IAPWS R12-08).
 VISCOSITY = 1.792e-3
 
+#: A layer with less ice, kg m-2, holds no water: its pores would not be numbers.
+LEAST_ICE = 1e-9
+
 #: Newton steps of `_saturation`: the first guess is within a factor of 2.
 _STEPS = 7
 
@@ -195,7 +198,7 @@ def drain_layer(
     Returns
     -------
     jax.Array
-        Water left, in kg m-2; zero without ice.
+        Water left, in kg m-2; zero where there is no more than `LEAST_ICE`.
 
     References
     ----------
@@ -205,12 +208,13 @@ def drain_layer(
     pores = WATER_DENSITY * (1.0 / density - 1.0 / ICE_DENSITY) * ice
     bound = irreducible * pores
     mobile = water - bound
-    flows = (ice > 0.0) & (mobile > 0.0)
+    snow = ice > LEAST_ICE
+    flows = snow & (mobile > 0.0)
     space = jnp.where(flows, pores - bound, 1.0)
     drive = dt * WATER_DENSITY * saturated_conductivity(grain, density) / space
     share = _saturation(drive, jnp.where(flows, mobile, 1.0) / space)
     held = bound + space * jnp.minimum(share, 1.0)
-    return jnp.where(flows, jnp.minimum(held, water), jnp.where(ice > 0.0, water, 0.0))
+    return jnp.where(flows, jnp.minimum(held, water), jnp.where(snow, water, 0.0))
 
 
 def _saturation(a, b):
