@@ -24,7 +24,7 @@ that climatology, in a free run over years that were not fitted.
 {what}
 
 Three fits stand side by side: the months alone (stage 1, the published recipe), all
-months refined together in free runs of two years (stage 2), and the same joint fit of
+months refined together in free runs of five years (stage 2), and the same joint fit of
 the closed form, which makes and loses no water: it shows what conservation costs.
 Persistence, the day before, is printed for comparison: it uses what it forecasts, so a
 free run is not asked to beat it."""
