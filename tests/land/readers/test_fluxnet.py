@@ -79,8 +79,8 @@ def test_overcast_air_shines_like_a_black_body_and_clear_air_less():
 
 def test_unknown_sites_and_absent_columns_are_refused(tmp_path):
     paths = tables(tmp_path)
-    with pytest.raises(InputError, match="no site 'US-XXX'"):
-        read_tower(*paths, "US-XXX")
+    with pytest.raises(InputError, match="no site 'US-Bo9'"):
+        read_tower(*paths, "US-Bo9")
     pd.read_csv(paths[0]).drop(columns="WS_F").to_csv(paths[0], index=False)
     with pytest.raises(InputError, match="lacks the columns WS_F"):
         read_tower(*paths, "US-Me2")
