@@ -1,5 +1,7 @@
 """The emulator as an object: on any grid, in chunks, in parts, as an ensemble."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -236,6 +238,52 @@ def test_files_that_are_not_there_or_in_the_way_are_named(tmp_path, parameters):
         model.to_zarr(tmp_path / "a.nc")
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_file_that_was_not_copied_to_its_end_is_named(share, tmp_path, parameters):
+    path = emulator(parameters).to_netcdf(tmp_path / "torn.nc")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match=r"torn\.nc cannot be read.*damaged"):
+        Emulator.open(path)
+
+
+def test_what_is_no_emulator_is_named(tmp_path, parameters):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="folder cannot be read as a Zarr store"):
+        Emulator.open(tmp_path / "folder")
+    shutil.copy(emulator(parameters).to_netcdf(tmp_path / "a.nc"), tmp_path / "a.dat")
+    with pytest.raises(InputError, match=r"a\.dat cannot be read as a Zarr store"):
+        Emulator.open(tmp_path / "a.dat")
+
+
+def test_the_order_of_dimensions_changes_nothing(forcing, parameters):
+    rng = np.random.default_rng(3)
+    share, reference = rng.random((2, ROWS, COLUMNS))
+    fitted = emulator(parameters).fitted
+    fitted = fitted.assign(
+        runoff_share=fitted["runoff_share"].copy(data=share),
+        soil_reference=fitted["soil_reference"].copy(data=100.0 + 100.0 * reference),
+    )
+    start = Emulator(fitted).run(forcing)["state"]
+    usual = Emulator(fitted).run(forcing, start)
+    turned = fitted.transpose("lon", "lat", "month", "parameter")
+    for given in (forcing, forcing.chunk(lat=2, lon=2)):
+        output = Emulator(turned).run(
+            given.transpose("lon", "time", "lat"),
+            start.transpose("lon", "store", "lat"),
+        )
+        for name in (*STORES, "Qtot", "state"):
+            again = output[name].transpose(*usual[name].dims)
+            assert np.array_equal(again, usual[name], equal_nan=True), name
+
+
+@pytest.mark.parametrize("name", ["runoff_share", "soil_reference"])
+def test_a_value_for_some_cells_only_is_refused(name, parameters):
+    fitted = emulator(parameters).fitted
+    with pytest.raises(InputError, match=f"{name} lacks the dimension lon"):
+        Emulator(fitted.assign({name: fitted[name].isel(lon=0, drop=True)}))
+
+
 def test_the_state_of_a_fit_is_a_state_to_start_from(forcing, parameters):
     model = emulator(parameters)
     with pytest.raises(InputError, match="initial_snow"):
@@ -260,6 +308,7 @@ def test_the_state_of_a_fit_is_a_state_to_start_from(forcing, parameters):
         (lambda s: s.isel(store=[1, 0, 2, 3]), "snow, soil, wetland, deep"),
         (lambda s: s.where(s["lat"] > 46.5), "not a number in 5 of 14 cells"),
         (lambda s: s.isel(lat=[0, 1]), "same cells"),
+        (lambda s: s.isel(lat=0), "the dimensions store, lon; it needs store, lat"),
     ],
 )
 def test_a_state_that_cannot_be_continued_is_refused(state, words, forcing, parameters):
@@ -319,6 +368,7 @@ def test_weather_over_a_cell_without_parameters_may_be_anything(forcing, paramet
         (lambda f: f.isel(lat=[0, 2]), InputError, "same cells"),
         (lambda f: f.isel(lat=0), InputError, "time, lat, lon"),
         (lambda f: f.isel(time=[0, 1, 3]), InputError, "a day is missing"),
+        (lambda f: f.isel(time=[]), InputError, "not one day"),
         (lambda f: f.assign_coords(lat=[1.0, 2, 3]), InputError, "same cells"),
         (
             lambda f: f.assign(Rainf=f["Rainf"].assign_attrs(units="kg m-2")),

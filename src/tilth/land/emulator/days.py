@@ -52,13 +52,15 @@ def months_of_days(time: xr.DataArray) -> np.ndarray:
     Raises
     ------
     InputError
-        If the times are not days that follow each other.
+        If the times are not days that follow each other, or there are none.
     """
     if not hasattr(time, "dt"):
         raise InputError(
             f"time is {time.dtype}: decode it first (xarray.decode_cf), the emulator "
             "needs the months of a calendar"
         )
+    if not time.size:
+        raise InputError("there is not one day: check what .sel(time=...) left")
     steps = np.diff(time.values)
     day = np.timedelta64(1, "D") if time.dtype.kind == "M" else timedelta(days=1)
     wrong = np.flatnonzero(steps != day)

@@ -117,13 +117,13 @@ def check_fitted(fitted: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         The same with the dimensions of ``parameters`` in the order member, parameter,
-        month, space.
+        month, space, and those of the other two in the order member, space.
 
     Raises
     ------
     InputError
-        If something is absent, the parameters are others or in another order, or a
-        value cannot be.
+        If something is absent, the parameters are others or in another order, a
+        dimension is missing, or a value cannot be.
     """
     needed = ("parameters", "runoff_share", "soil_reference")
     require_variables(fitted, needed, "a dataset of fitted parameters")
@@ -151,6 +151,12 @@ def check_fitted(fitted: xr.Dataset) -> xr.Dataset:
         extra = set(map(str, fitted[name].dims)) - {*space, *front}
         if extra:
             raise InputError(f"{name} has the dimension {', '.join(sorted(extra))} too")
+        absent = set(space) - set(fitted[name].dims)
+        if absent:
+            raise InputError(
+                f"{name} lacks the dimension {', '.join(sorted(absent))}: every cell "
+                "needs a value of its own; xarray.broadcast repeats one"
+            )
     share = fitted["runoff_share"]
     if bool(((share < 0) | (share > 1)).any()):
         raise InputError(
@@ -158,7 +164,11 @@ def check_fitted(fitted: xr.Dataset) -> xr.Dataset:
             f"{float(share.min()):g} to {float(share.max()):g}"
         )
     return fitted.assign(
-        parameters=values.transpose(*front, "parameter", "month", *space)
+        {"parameters": values.transpose(*front, "parameter", "month", *space)}
+        | {
+            name: fitted[name].transpose("member", *space, missing_dims="ignore")
+            for name in needed[1:]
+        }
     )
 
 
@@ -207,13 +217,21 @@ def read_fitted(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises
     ------
     InputError
-        If there is no such file, or it holds something else.
+        If there is no such file, it is damaged, or it holds something else.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"there is no {path}")
-    if path.suffix == ".nc":
-        with xr.open_dataset(path, engine="h5netcdf") as fitted:
-            return check_fitted(fitted.load())
-    with xr.open_zarr(path, consolidated=False) as fitted:
-        return check_fitted(fitted.load())
+    try:
+        fitted = (
+            xr.load_dataset(path, engine="h5netcdf")
+            if path.suffix == ".nc"
+            else xr.load_dataset(path, engine="zarr", consolidated=False)
+        )
+    except (OSError, ValueError, KeyError) as error:
+        kind = "NetCDF file (.nc)" if path.suffix == ".nc" else "Zarr store"
+        raise InputError(
+            f"{path} cannot be read as a {kind}: it is damaged, was not copied to its "
+            f"end, or is something else ({str(error).splitlines()[0]})"
+        ) from error
+    return check_fitted(fitted)

@@ -191,7 +191,14 @@ class Emulator:
         found = state["store"].values.tolist() if "store" in state.coords else None
         if found != list(STORES):
             raise InputError(f"the stores must be {', '.join(STORES)}; got {found}")
-        return _member_first(state, self.members, "store")
+        space = space_dims(self.fitted)
+        if {*state.dims} - {"member"} != {"store", *space}:
+            raise InputError(
+                f"the state has the dimensions {', '.join(map(str, state.dims))}; it "
+                f"needs {', '.join(('store', *space))}, and member where members differ"
+            )
+        ordered = state.transpose("member", "store", *space, missing_dims="ignore")
+        return _member_first(ordered, self.members, "store")
 
     def _described(
         self,

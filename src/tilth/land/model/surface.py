@@ -321,9 +321,7 @@ def surface_of(
         ground_humidity=jnp.stack([_pore_humidity(state, soil), jnp.ones_like(cover)]),
         stomatal_conductance=carbon.conductance,
         wet_fraction=wet,
-        ground_ice=jnp.stack(
-            [state.soil_ice[0] / state.soil_water[0], jnp.ones_like(cover)]
-        ),
+        ground_ice=jnp.stack([_ice_share(state), jnp.ones_like(cover)]),
         canopy_ice_share=frozen,
         conductance=jnp.stack(
             [
@@ -353,7 +351,14 @@ def _pore_humidity(state: State, soil: Ground) -> Any:
     """
     temperature = state.soil_temperature[0]
     liquid = jnp.exp(soil.head[0] * GRAVITY / (GAS_CONSTANT_WATER_VAPOUR * temperature))
-    return liquid + (1.0 - liquid) * state.soil_ice[0] / state.soil_water[0]
+    return liquid + (1.0 - liquid) * _ice_share(state)
+
+
+def _ice_share(state: State) -> Any:
+    """Return the frozen share of the water in the first layer; zero without water."""
+    water = state.soil_water[0]
+    wet = water > 0.0
+    return jnp.where(wet, state.soil_ice[0] / jnp.where(wet, water, 1.0), 0.0)
 
 
 class _Light(NamedTuple):
