@@ -11,6 +11,8 @@ from tilth.core.datasets import DataFile, DatasetInfo
 from tilth.core.errors import DatasetError
 
 NAMES = [
+    "cama-mozambique",
+    "camels-four-basins",
     "carbdown-fleet-greenhouse",
     "carbdown-fleet-xxl",
     "carbdown-greenhouse",
@@ -26,7 +28,9 @@ NAMES = [
     "licor-examples",
     "mizoguchi-freezing",
     "noahmp-bondville",
+    "nwm-routelink",
     "plumber2-scores",
+    "rapid-five-reaches",
     "vic-findley",
     "vic-stehekin",
 ]
@@ -133,7 +137,12 @@ def test_every_registered_dataset_states_its_terms_and_how_to_get_it():
             assert text
             assert "\n" not in text
         assert "TILTH_DATA" in about.obtained
-        assert about.folder.split("/")[0] in ("chambers", "fleet", "land")
+        assert about.folder.split("/")[0] in (
+            "chambers",
+            "fleet",
+            "land",
+            "rivers",
+        )
         assert about.files
 
 
