@@ -1,0 +1,1 @@
+"""Rivers: networks of unit catchments, discharge, floods."""

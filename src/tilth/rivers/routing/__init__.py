@@ -1,0 +1,1 @@
+"""Routing of runoff down a river network."""
