@@ -39,6 +39,16 @@ _CONTENTS = {
     "kge": "scores",
     "bias": "scores",
     "score_intervals": "scores",
+    "independent_peaks": "hydrographs",
+    "block_peaks": "hydrographs",
+    "peak_errors": "hydrographs",
+    "PeakErrors": "hydrographs",
+    "peak_intervals": "hydrographs",
+    "hydrograph_scores": "hydrographs",
+    "log_nse": "hydrographs",
+    "flow_duration": "flow_durations",
+    "flow_duration_bias": "flow_durations",
+    "flow_duration_intervals": "flow_durations",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
