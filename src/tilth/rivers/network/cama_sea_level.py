@@ -76,7 +76,10 @@ def read_sea_level_stations(
 def read_sea_level(
     path: str | os.PathLike[str],
     stations: xr.DataArray,
+    network: RiverNetwork,
+    *,
     variable: str = "waterlevel",
+    elsewhere: float = 0.0,
 ) -> xr.DataArray:
     """Read sea level at river mouths from a file of stations, such as GTSM's.
 
@@ -86,14 +89,18 @@ def read_sea_level(
         NetCDF with `variable` along ``time`` and ``stations``.
     stations : xarray.DataArray
         Of `read_sea_level_stations`.
+    network : RiverNetwork
+        Its river mouths.
     variable : str, default "waterlevel"
         Name of the water level; its units are m where the file names none, as GTSM's
         do not.
+    elsewhere : float, default 0.0
+        Level at mouths without a station, m; CaMa-Flood's is zero.
 
     Returns
     -------
     xarray.DataArray, dims (time, catchment)
-        Water level in m at every mouth with a station, at its times.
+        Water level in m at every mouth, above the bank there, at the file's times.
 
     Raises
     ------
@@ -138,5 +145,7 @@ def read_sea_level(
         )
     mouths.attrs = {"units": str(level.attrs.get("units", "m"))}
     mouths = convert(mouths.rename("sea_level"), "m")
-    mouths.attrs["long_name"] = "sea level at river mouths"
+    every = network.ids[network.downstream == MOUTH]
+    mouths = mouths.reindex(catchment=every, fill_value=float(elsewhere))
+    mouths.attrs = {"units": "m", "long_name": "sea level above the mouth's bank"}
     return mouths

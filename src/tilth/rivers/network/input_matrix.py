@@ -268,7 +268,7 @@ def _check_latitude(depth: xr.DataArray, high: str, matrix: InputMatrix) -> None
 
     upright, turned = off(degrees), off(degrees[::-1])
     step = abs(degrees[-1] - degrees[0]) / (matrix.rows - 1)
-    if upright > step > turned:
+    if upright > step / 2 and turned < upright / 2:
         raise InputError(
             f"the rows of {depth.name} stand the other way round than the input matrix "
             f"expects: catchments lie {upright:.3g} degrees from their runoff, and "
