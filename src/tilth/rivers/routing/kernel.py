@@ -149,8 +149,8 @@ def _advance(
         np.empty(n),
         np.zeros(dammed),
     )
+    settle(low, high, geometry, state.storage, work)
     for i in range(low, high):
-        settle(i, state.storage[i], geometry, work)
         work.level_before[i] = geometry.bed[i] + state.river_depth[i]
         work.demand[i] = 0.0
         work.net[i] = 0.0

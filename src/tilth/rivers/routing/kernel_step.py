@@ -2,7 +2,8 @@
 
 All that is compiled here calls `stage`, `fluxes`, `levees` and `reservoirs`; numba's
 cache of a function is renewed when its own file changes, and only then: after a
-change in one of those, touch this file and `kernel`.
+change in one of those, touch this file and `kernel`. Arrays are taken out of their
+tuples once, before a loop: within it every access would be counted.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from tilth.rivers.routing.fluxes import (
     river_flow,
 )
 from tilth.rivers.routing.reservoirs import reservoir_release
-from tilth.rivers.routing.stage import stage
+from tilth.rivers.routing.stage import stage, stage_with_levee
 
-__all__ = ["Work"]
+__all__ = ["Work", "flows", "moves", "path_flows", "path_moves", "settle"]
 
 _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -59,23 +60,48 @@ class Work(NamedTuple):
 
 
 @_compiled
-def settle(i, storage, geometry, work):
-    """Bring the work memory of a catchment up to its storage; compiled."""
-    depth, flood, fraction, held, protected = stage(storage, geometry, i)
-    work.level[i] = geometry.bed[i] + depth
-    if held > 0.0:
-        work.flood_depth[i] = flood
-        work.flood_fraction[i] = fraction
-        work.flood_storage[i] = held
+def settle(low, high, geometry, storage, work):
+    """Bring the work memory up to the storages; compiled.
+
+    Parameters
+    ----------
+    low, high : int
+        First catchment, and that after the last.
+    geometry : Geometry
+        The network.
+    storage : array, shape (catchment)
+        m3.
+    work : Work
+        Changed: how the water stands.
+    """
+    length, width, depth = geometry.length, geometry.width, geometry.depth
+    layer_width, bed = geometry.layer_width, geometry.bed
+    height, volume = geometry.layer_height, geometry.layer_storage
+    level, area = work.level, work.area
+    flood_depth, flood_fraction = work.flood_depth, work.flood_fraction
+    flood_storage = work.flood_storage
+    for i in range(low, high):
+        high_water, flood, fraction, held = stage(
+            storage[i], i, length, width, depth, layer_width, height, volume
+        )
+        level[i] = bed[i] + high_water
+        flood_depth[i] = flood
+        flood_fraction[i] = fraction
+        flood_storage[i] = held
         # CaMa-Flood takes the water above the channel off once more.
-        beside = (held - protected) / geometry.length[i] - flood * geometry.width[i]
-        work.area[i] = max(beside, 0.0)
-    else:
-        work.flood_depth[i] = flood
-        work.flood_fraction[i] = fraction
-        work.flood_storage[i] = 0.0
-        work.area[i] = 0.0
-    return depth
+        area[i] = max(held / length[i] - flood * width[i], 0.0)
+    if geometry.levees.row.size:
+        for i in range(low, high):
+            if geometry.levees.row[i] >= 0:
+                high_water, flood, fraction, held, protected = stage_with_levee(
+                    storage[i], i, geometry
+                )
+                level[i] = bed[i] + high_water
+                flood_depth[i] = flood
+                flood_fraction[i] = fraction
+                flood_storage[i] = held
+                beside = (held - protected) / length[i] - flood * width[i]
+                area[i] = max(beside, 0.0)
 
 
 @_compiled
@@ -83,107 +109,136 @@ def flows(low, high, dt, geometry, state, forcing, piece, constants, work):
     """Find the flow to the next catchment of each, and what each must give; compiled.
 
     Flow back from downstream is limited to a share of the catchment's own storage.
+
+    Parameters
+    ----------
+    low, high : int
+        First catchment, and that after the last.
+    dt : float
+        Length of the sub-step, s.
+    geometry, state, forcing, constants, work : tuple
+        The flows of the state and the demand of the work memory are changed.
+    piece : int
+        Of the sea level.
     """
+    downstream, law, bed = geometry.downstream, geometry.law, geometry.bed
+    elevation, distance = geometry.elevation, geometry.distance
+    width, manning = geometry.width, geometry.manning
+    terminal, sea_level = geometry.terminal, forcing.sea_level
+    levels, levels_before, areas = work.level, work.level_before, work.area
+    areas_before, demand = state.flow_area, work.demand
+    rivers, floods, storage = state.river_flow, state.floodplain_flow, state.storage
+    channel_slope, flood_storage = geometry.channel_slope, work.flood_storage
+    flood_depth = work.flood_depth
     impulse = constants.gravity * dt
-    reservoirs = work.arriving.size > 0
+    steepest, rough = constants.flood_slope, constants.floodplain_manning
+    floodplain, most_back = constants.floodplain_flow, constants.backflow_share
+    dammed = work.arriving.size > 0
     for i in range(low, high):
-        j = geometry.downstream[i]
-        law = geometry.law[i]
-        level, before = work.level[i], work.level_before[i]
-        bed = geometry.bed[i]
+        j = downstream[i]
+        level = levels[i]
         river = flood = 0.0
-        if law == INERTIAL:
-            top, top_before = level, before
+        if law[i] == INERTIAL:
+            top, top_before = level, levels_before[i]
             if j >= 0:
-                below = work.level[j]
-                top, top_before = max(top, below), max(before, work.level_before[j])
+                below = levels[j]
+                top, top_before = max(top, below), max(top_before, levels_before[j])
             else:
-                sea = forcing.sea_level[piece, geometry.terminal[i]]
-                below = geometry.elevation[i] + sea
-            slope = (level - below) / geometry.distance[i]
+                below = elevation[i] + sea_level[piece, terminal[i]]
+            slope = (level - below) / distance[i]
             river = river_flow(
-                top - bed,
-                top_before - bed,
+                top - bed[i],
+                top_before - bed[i],
                 slope,
-                geometry.width[i],
-                geometry.manning[i],
-                state.river_flow[i],
+                width[i],
+                manning[i],
+                rivers[i],
                 impulse,
             )
-            if constants.floodplain_flow and work.area[i] > 0.0:
-                limit = constants.flood_slope
+            if floodplain and areas[i] > 0.0:
                 flood = floodplain_flow(
-                    top - geometry.elevation[i],
-                    top_before - geometry.elevation[i],
-                    work.area[i],
-                    state.flow_area[i],
-                    min(max(slope, -limit), limit),
-                    constants.floodplain_manning,
-                    state.floodplain_flow[i],
+                    top - elevation[i],
+                    top_before - elevation[i],
+                    areas[i],
+                    areas_before[i],
+                    min(max(slope, -steepest), steepest),
+                    rough,
+                    floods[i],
                     impulse,
                 )
                 if not flood * river > 0.0:
                     flood = 0.0
             if j >= 0 and river < 0.0:
                 back = -(river + flood) * dt
-                most = constants.backflow_share * state.storage[i]
+                most = most_back * storage[i]
                 if back > most:
                     river *= most / back
                     flood *= most / back
-        elif law == KINEMATIC:
-            slope = geometry.channel_slope[i]
-            held = state.storage[i] - work.flood_storage[i]
-            river = kinematic_flow(
-                level - bed, slope, geometry.width[i], geometry.manning[i]
-            )
-            river = min(river, held / dt)
-            if constants.floodplain_flow and work.area[i] > 0.0:
+        elif law[i] == KINEMATIC:
+            slope = channel_slope[i]
+            river = kinematic_flow(level - bed[i], slope, width[i], manning[i])
+            river = min(river, (storage[i] - flood_storage[i]) / dt)
+            if floodplain and areas[i] > 0.0:
                 flood = kinematic_floodplain_flow(
-                    work.flood_depth[i],
-                    work.area[i],
-                    min(slope, constants.flood_slope),
-                    constants.floodplain_manning,
+                    flood_depth[i], areas[i], min(slope, steepest), rough
                 )
-                flood = min(flood, work.flood_storage[i] / dt)
+                flood = min(flood, flood_storage[i] / dt)
         else:
-            row = geometry.reservoirs.row[i]
-            came = work.arriving[i] + forcing.runoff[i] + forcing.base_runoff[i]
-            river = reservoir_release(
-                state.storage[i],
-                came,
-                dt,
-                geometry.reservoirs.capacity[row],
-                geometry.reservoirs.normal_share[row],
-                geometry.reservoirs.normal_flow[row],
-                geometry.reservoirs.flood_flow[row],
-            )
-        state.river_flow[i] = river
-        state.floodplain_flow[i] = flood
+            river = _release(i, dt, geometry, storage[i], forcing, work.arriving[i])
+        rivers[i] = river
+        floods[i] = flood
         if river >= 0.0:
-            work.demand[i] += river + flood
+            demand[i] += river + flood
         elif j >= 0:
-            work.demand[j] -= river + flood
-        if reservoirs:
+            demand[j] -= river + flood
+        if dammed:
             work.arriving[i] = 0.0
             if j >= 0:
                 work.arriving[j] += river + flood
 
 
 @_compiled
+def _release(i, dt, geometry, storage, forcing, arriving):
+    """Return what the reservoir of a catchment lets pass, m3 s-1; compiled."""
+    row = geometry.reservoirs.row[i]
+    return reservoir_release(
+        storage,
+        arriving + forcing.runoff[i] + forcing.base_runoff[i],
+        dt,
+        geometry.reservoirs.capacity[row],
+        geometry.reservoirs.normal_share[row],
+        geometry.reservoirs.normal_flow[row],
+        geometry.reservoirs.flood_flow[row],
+    )
+
+
+@_compiled
 def path_flows(first, last, dt, geometry, state, constants, work):
     """Find the flow of bifurcation paths, and add it to what must be given; compiled.
 
-    The sum over a path's levels is limited to a share of the smaller storage.
+    The sum over a path's levels is limited to a share of the smaller storage. There
+    is no flow between catchments that do not follow the inertial law.
+
+    Parameters
+    ----------
+    first, last : int
+        Paths, numbers in their order; the last is not included.
+    dt : float
+        Length of the sub-step, s.
+    geometry, state, constants, work : tuple
+        The flows of the state and the demand of the work memory are changed.
     """
     paths = geometry.paths
     impulse = constants.gravity * dt
+    steepest = constants.flood_slope
+    storage = state.storage
     for number in range(first, last):
         p = paths.order[number]
         i, j = paths.start[p], paths.end[p]
         if geometry.law[i] != INERTIAL or geometry.law[j] != INERTIAL:
             continue
         slope = (work.level[i] - work.level[j]) / paths.length[p]
-        slope = min(max(slope, -constants.flood_slope), constants.flood_slope)
+        slope = min(max(slope, -steepest), steepest)
         top = max(work.level[i], work.level[j])
         before = max(work.level_before[i], work.level_before[j])
         total = 0.0
@@ -200,12 +255,13 @@ def path_flows(first, last, dt, geometry, state, constants, work):
             )
             state.path_flow[p, k] = flow
             total += flow
-        most = constants.path_share * min(state.storage[i], state.storage[j])
+        most = constants.path_share * min(storage[i], storage[j])
         if abs(total) * dt > most:
             share = most / (abs(total) * dt)
-            total *= share
+            total = 0.0
             for k in range(paths.manning.size):
                 state.path_flow[p, k] *= share
+                total += state.path_flow[p, k]
         if total >= 0.0:
             work.demand[i] += total
         else:
@@ -213,15 +269,18 @@ def path_flows(first, last, dt, geometry, state, constants, work):
 
 
 @_compiled
-def share_given(i, dt, storage, demand):
-    """Return which share of its demand a catchment can give; compiled."""
-    asked = demand[i] * dt
-    return storage[i] / asked if asked > storage[i] else 1.0
-
-
-@_compiled
 def path_moves(first, last, dt, geometry, state, totals, work):
-    """Limit the flow of paths by what their donors have, and move it; compiled."""
+    """Limit the flow of paths by what their donors have, and move it; compiled.
+
+    Parameters
+    ----------
+    first, last : int
+        Paths, numbers in their order; the last is not included.
+    dt : float
+        Length of the sub-step, s.
+    geometry, state, totals, work : tuple
+        The flows of the state, the totals and what comes in (`Work.net`) are changed.
+    """
     paths = geometry.paths
     for number in range(first, last):
         p = paths.order[number]
@@ -229,8 +288,10 @@ def path_moves(first, last, dt, geometry, state, totals, work):
         total = 0.0
         for k in range(paths.manning.size):
             total += state.path_flow[p, k]
-        share = share_given(i if total >= 0.0 else j, dt, state.storage, work.demand)
-        if share < 1.0:
+        donor = i if total >= 0.0 else j
+        asked = work.demand[donor] * dt
+        if asked > state.storage[donor]:
+            share = state.storage[donor] / asked
             total = 0.0
             for k in range(paths.manning.size):
                 state.path_flow[p, k] *= share
@@ -248,69 +309,82 @@ def moves(low, high, dt, geometry, state, forcing, totals, work, account):
     Upstream comes first: when a catchment is reached, all that flows to it is known,
     and the storages of those downstream are still those of before.
 
-    `account` collects outflow, evaporation, infiltration, runoff less than nothing
-    that found no water, and storages below zero, m3.
+    Parameters
+    ----------
+    low, high : int
+        First catchment, and that after the last.
+    dt : float
+        Length of the sub-step, s.
+    geometry, state, forcing, totals, work : tuple
+        State, totals and work memory are changed.
+    account : array, shape (5)
+        Collects outflow, evaporation, infiltration, negative runoff that found no
+        water, and storages below zero, m3.
     """
-    storage, demand = state.storage, work.demand
+    downstream, area, bed = geometry.downstream, geometry.area, geometry.bed
+    delay, runoff, base = (
+        geometry.groundwater_delay,
+        forcing.runoff,
+        forcing.base_runoff,
+    )
+    evaporation, infiltration = forcing.evaporation, forcing.infiltration
+    rivers, floods, storage = state.river_flow, state.floodplain_flow, state.storage
+    river_depth, flow_area = state.river_depth, state.flow_area
+    groundwater = state.groundwater
+    river_total, flood_total = totals.river, totals.floodplain
+    level, level_before, areas = work.level, work.level_before, work.area
+    fraction, flood_storage = work.flood_fraction, work.flood_storage
+    demand, net = work.demand, work.net
     for i in range(low, high):
-        j = geometry.downstream[i]
-        river, flood = state.river_flow[i], state.floodplain_flow[i]
+        j = downstream[i]
+        river, flood = rivers[i], floods[i]
         held = storage[i]
-        asked = demand[i] * dt
         if river >= 0.0:
-            if asked > held:
-                share = held / asked
-                river *= share
-                flood *= share
-                state.river_flow[i] = river
-                state.floodplain_flow[i] = flood
-        elif j >= 0 and demand[j] * dt > storage[j]:
-            share = storage[j] / (demand[j] * dt)
-            river *= share
-            flood *= share
-            state.river_flow[i] = river
-            state.floodplain_flow[i] = flood
+            asked, there = demand[i] * dt, held
+        elif j >= 0:
+            asked, there = demand[j] * dt, storage[j]
+        else:
+            asked, there = 0.0, 0.0
+        if asked > there:
+            river *= there / asked
+            flood *= there / asked
+            rivers[i] = river
+            floods[i] = flood
         out = river + flood
         if j >= 0:
-            work.net[j] += out
+            net[j] += out
         else:
             account[0] += out * dt
-        totals.river[i] += river * dt
-        totals.floodplain[i] += flood * dt
-        now = held + dt * (work.net[i] - out)
-        work.net[i] = 0.0
+        river_total[i] += river * dt
+        flood_total[i] += flood * dt
+        now = held + dt * (net[i] - out)
+        net[i] = 0.0
         if now < 0.0:
             account[4] -= now
             now = 0.0
-        came = forcing.runoff[i] * dt
-        delay = geometry.groundwater_delay[i]
-        if delay > 0.0:
-            below = (state.groundwater[i] + forcing.base_runoff[i] * dt) / (
-                1.0 + dt / delay
-            )
-            state.groundwater[i] = below
-            came += below * (dt / delay)
-        else:
-            came += forcing.base_runoff[i] * dt
-        now += came
+        came = base[i] * dt
+        if delay[i] > 0.0:
+            below = (groundwater[i] + came) / (1.0 + dt / delay[i])
+            groundwater[i] = below
+            came = below * (dt / delay[i])
+        now += came + runoff[i] * dt
         if now < 0.0:
             account[3] -= now
             now = 0.0
-        if work.flood_fraction[i] > 0.0:
-            rate = forcing.evaporation[i] + forcing.infiltration[i]
-            if rate > 0.0:
-                taken = rate * work.flood_fraction[i] * geometry.area[i] * dt
-                taken = min(taken, min(work.flood_storage[i], now))
-                now -= taken
-                evaporated = taken * (forcing.evaporation[i] / rate)
-                totals.evaporation[i] += evaporated
-                totals.infiltration[i] += taken - evaporated
-                account[1] += evaporated
-                account[2] += taken - evaporated
+        rate = evaporation[i] + infiltration[i]
+        if rate * fraction[i] > 0.0:
+            taken = rate * fraction[i] * area[i] * dt
+            taken = min(taken, min(flood_storage[i], now))
+            now -= taken
+            evaporated = taken * (evaporation[i] / rate)
+            totals.evaporation[i] += evaporated
+            totals.infiltration[i] += taken - evaporated
+            account[1] += evaporated
+            account[2] += taken - evaporated
         storage[i] = now
-        state.river_depth[i] = work.level[i] - geometry.bed[i]
-        state.flow_area[i] = work.area[i]
-        work.level_before[i] = work.level[i]
-        settle(i, now, geometry, work)
+        river_depth[i] = level[i] - bed[i]
+        flow_area[i] = areas[i]
+        level_before[i] = level[i]
     for i in range(low, high):
         demand[i] = 0.0
+    settle(low, high, geometry, storage, work)

@@ -28,7 +28,7 @@ from tilth.core.errors import InputError
 from tilth.rivers.routing.arrays import Geometry
 from tilth.rivers.routing.levees import levee_stage
 
-__all__ = ["Stages", "stage", "stages", "storage_at"]
+__all__ = ["Stages", "stage", "stage_with_levee", "stages", "storage_at"]
 
 
 class Stages(NamedTuple):
@@ -59,82 +59,120 @@ class Stages(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def stage(storage, geometry, i):
-    """Return how a catchment's water stands; compiled.
+def stage(storage, i, length, width, depth, layer_width, height, volume):
+    """Return how a catchment's water stands, without levees; compiled.
 
     Parameters
     ----------
     storage : float
         Water in channel and floodplain, m3, not negative.
-    geometry : Geometry
-        The network.
     i : int
         Position of the catchment.
+    length, width, depth, layer_width : array, shape (catchment)
+        Of the geometry, m.
+    height, volume : array, shape (catchment, layer + 1)
+        ``layer_height`` and ``layer_storage`` of the geometry, m and m3.
+
+    Returns
+    -------
+    river_depth, flood_depth, flood_fraction, flood_storage : float
+        As in `Stages`.
+    """
+    bottom = length[i] * width[i]
+    bank = volume[i, 0]
+    if storage <= bank:
+        return storage / bottom, 0.0, 0.0, 0.0
+    layers = volume.shape[1] - 1
+    across = layer_width[i]
+    k = 0
+    while k < layers and storage > volume[i, k + 1]:
+        k += 1
+    wide = width[i] + k * across
+    above = storage - volume[i, k]
+    if k == layers:
+        flood_depth = height[i, k] + above / (wide * length[i])
+        fraction = 1.0
+    else:
+        gradient = (height[i, k + 1] - height[i, k]) / across
+        part = 2.0 * above / (length[i] * gradient)
+        # As -wide + sqrt(...), without the difference of two large numbers.
+        flooded = part / (math.sqrt(wide * wide + part) + wide)
+        flood_depth = height[i, k] + gradient * flooded
+        fraction = min((k * across + flooded) / (layers * across), 1.0)
+    flood_storage = max(storage - bank - bottom * flood_depth, 0.0)
+    return depth[i] + flood_depth, flood_depth, fraction, flood_storage
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def stage_with_levee(storage, i, geometry):
+    """Return how a catchment's water stands beside or over its levee; compiled.
+
+    Parameters
+    ----------
+    storage : float
+        Water in channel and floodplain, m3, not negative.
+    i : int
+        Position of a catchment with a levee.
+    geometry : Geometry
+        The network.
 
     Returns
     -------
     river_depth, flood_depth, flood_fraction, flood_storage, protected_storage : float
         As in `Stages`.
     """
-    bottom = geometry.length[i] * geometry.width[i]
-    bank = geometry.layer_storage[i, 0]
-    if storage <= bank:
-        return storage / bottom, 0.0, 0.0, 0.0, 0.0
-    layer_width = geometry.layer_width[i]
-    layers = geometry.layer_storage.shape[1] - 1
-    protected = 0.0
-    row = geometry.levees.row[i] if geometry.levees.row.size else -1
-    if (
-        row >= 0
-        and geometry.levees.base_storage[row] < storage
-        and storage < geometry.levees.full_storage[row]
-    ):
-        flood_depth, fraction, protected, _ = levee_stage(
+    levees = geometry.levees
+    row = levees.row[i]
+    if storage <= levees.base_storage[row] or storage >= levees.full_storage[row]:
+        depth, flood, fraction, held = stage(
             storage,
-            geometry.levees.share[row],
-            geometry.levees.base[row],
-            geometry.levees.crown[row],
-            geometry.levees.base_storage[row],
-            geometry.levees.crown_storage[row],
-            geometry.length[i],
-            geometry.width[i],
-            layer_width,
-            geometry.layer_height[i, 1:],
-            geometry.layer_storage[i],
+            i,
+            geometry.length,
+            geometry.width,
+            geometry.depth,
+            geometry.layer_width,
+            geometry.layer_height,
+            geometry.layer_storage,
         )
-    else:
-        k = 0
-        while k < layers and storage > geometry.layer_storage[i, k + 1]:
-            k += 1
-        wide = geometry.width[i] + k * layer_width
-        above = storage - geometry.layer_storage[i, k]
-        if k == layers:
-            flood_depth = geometry.layer_height[i, k] + above / (
-                wide * geometry.length[i]
-            )
-            fraction = 1.0
-        else:
-            rise = geometry.layer_height[i, k + 1] - geometry.layer_height[i, k]
-            gradient = rise / layer_width
-            part = 2.0 * above / (geometry.length[i] * gradient)
-            # As -wide + sqrt(...), without the difference of two large numbers.
-            flooded = part / (math.sqrt(wide * wide + part) + wide)
-            flood_depth = geometry.layer_height[i, k] + gradient * flooded
-            fraction = min((k * layer_width + flooded) / (layers * layer_width), 1.0)
-    flood_storage = max(storage - bank - bottom * flood_depth, 0.0)
-    return (
-        geometry.depth[i] + flood_depth,
-        flood_depth,
-        fraction,
-        flood_storage,
-        min(protected, flood_storage),
+        return depth, flood, fraction, held, 0.0
+    flood, fraction, protected, _ = levee_stage(
+        storage,
+        levees.share[row],
+        levees.base[row],
+        levees.crown[row],
+        levees.base_storage[row],
+        levees.crown_storage[row],
+        geometry.length[i],
+        geometry.width[i],
+        geometry.layer_width[i],
+        geometry.layer_height[i, 1:],
+        geometry.layer_storage[i],
     )
+    above_bed = geometry.layer_storage[i, 0]
+    above_bed += geometry.length[i] * geometry.width[i] * flood
+    held = max(storage - above_bed, 0.0)
+    return geometry.depth[i] + flood, flood, fraction, held, min(protected, held)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _stages(storage, geometry, out):
     for i in range(storage.size):
-        depth, flood, fraction, held, protected = stage(storage[i], geometry, i)
+        protected = 0.0
+        if geometry.levees.row.size and geometry.levees.row[i] >= 0:
+            depth, flood, fraction, held, protected = stage_with_levee(
+                storage[i], i, geometry
+            )
+        else:
+            depth, flood, fraction, held = stage(
+                storage[i],
+                i,
+                geometry.length,
+                geometry.width,
+                geometry.depth,
+                geometry.layer_width,
+                geometry.layer_height,
+                geometry.layer_storage,
+            )
         out.river_depth[i] = depth
         out.flood_depth[i] = flood
         out.flood_fraction[i] = fraction
