@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tilth.core.errors import InputError
+
+T = TypeVar("T", bound=Any)
 
 
 def columns(table: Any, what: str, names: Sequence[str]) -> None:
@@ -77,6 +80,33 @@ def refuse(table: Any, name: str, wrong: np.ndarray, rule: str) -> None:
             f"{name} of catchment {table.catchment[rows[0]]} is "
             f"{getattr(table, name)[rows[0]]:g}, but it {rule}"
         )
+
+
+def rows_within(table: T, ids: np.ndarray) -> T:
+    """Return the rows of a table whose catchments are among these.
+
+    Parameters
+    ----------
+    table : dataclass or None
+        With the field ``catchment``.
+    ids : numpy.ndarray
+        Identifiers.
+
+    Returns
+    -------
+    dataclass or None
+        Of the same kind.
+    """
+    if table is None:
+        return table
+    kept = np.isin(table.catchment, ids)
+    return dataclasses.replace(
+        table,
+        **{
+            field.name: getattr(table, field.name)[kept]
+            for field in dataclasses.fields(table)
+        },
+    )
 
 
 def _keep(table: Any, name: str, values: np.ndarray) -> None:

@@ -1,0 +1,348 @@
+"""What a routing run gives: variables with CF attributes, and the ledger of its water.
+
+Flows are means over an interval, stores and levels are at its end, so that the books
+can be closed with the output alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from tilth.core.errors import InputError
+from tilth.rivers.routing.arrays import Geometry, Ledger, State, Totals
+from tilth.rivers.routing.stage import stages
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of the output.
+
+    Parameters
+    ----------
+    units, long_name, standard_name : str
+        CF attributes; no standard name where CF has none.
+    method : {"mean", "point", "sum", "maximum"}
+        Mean over the interval, value at its end, sum, or largest value in it.
+    """
+
+    units: str
+    long_name: str
+    standard_name: str = ""
+    method: str = "mean"
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """CF attributes."""
+        result = {
+            "units": self.units,
+            "long_name": self.long_name,
+            "cell_methods": f"time: {self.method}",
+        }
+        if self.standard_name:
+            result["standard_name"] = self.standard_name
+        return result
+
+
+_FLOW = "m3 s-1"
+
+#: Name -> what it is, along time and catchment.
+VARIABLES: dict[str, Variable] = {
+    "discharge": Variable(
+        _FLOW,
+        "flow to the next catchment, in the channel and over the floodplain",
+        "water_volume_transport_in_river_channel",
+    ),
+    "river_discharge": Variable(_FLOW, "flow in the channel"),
+    "floodplain_discharge": Variable(_FLOW, "flow over the floodplain"),
+    "path_discharge": Variable(_FLOW, "flow out through bifurcations, less that in"),
+    "evaporation": Variable(_FLOW, "evaporation from the flooded area"),
+    "infiltration": Variable(_FLOW, "infiltration from the flooded area"),
+    "storage": Variable("m3", "water in channel and floodplain", "", "point"),
+    "river_depth": Variable("m", "depth of the channel's water", "", "point"),
+    "flood_depth": Variable(
+        "m", "depth of the flood above the bank, on the river side of levees", "",
+        "point",
+    ),
+    "water_level": Variable(
+        "m", "elevation of the channel's surface",
+        "water_surface_height_above_reference_datum", "point",
+    ),
+    "flood_fraction": Variable(
+        "1", "share of the catchment that is flooded", "", "point"
+    ),
+    "flooded_area": Variable("m2", "area that is flooded", "", "point"),
+}  # fmt: skip
+
+_MEANS = tuple(name for name, row in VARIABLES.items() if row.method == "mean")
+
+_VOLUME = "m3"
+
+#: Name -> what it is, along time: the water of the whole network.
+LEDGER: dict[str, Variable] = {
+    "runoff_volume": Variable(_VOLUME, "runoff that came", "", "sum"),
+    "outflow_volume": Variable(
+        _VOLUME, "water that left at terminals, less what the sea pushed in", "", "sum"
+    ),
+    "evaporation_volume": Variable(_VOLUME, "water that evaporated", "", "sum"),
+    "infiltration_volume": Variable(_VOLUME, "water that seeped away", "", "sum"),
+    "storage_change": Variable(
+        _VOLUME, "water stored at the end less that at the beginning", "", "sum"
+    ),
+    "shortfall_volume": Variable(
+        _VOLUME, "negative runoff that found no water to take, not in runoff_volume",
+        "", "sum",
+    ),
+    "clipped_volume": Variable(
+        _VOLUME, "water made by setting storages below zero to zero", "", "sum"
+    ),
+    "storage_volume": Variable(_VOLUME, "water stored, groundwater too", "", "point"),
+    "water_residual": Variable(
+        "1", "largest imbalance of a step and basin against its water", "", "maximum"
+    ),
+    "substeps": Variable(
+        "1", "sub-steps taken, mean over the catchments", "", "sum"
+    ),
+}  # fmt: skip
+
+#: Rows of the ledger that are not sums over blocks.
+_LARGEST = list(LEDGER).index("water_residual")
+_SUBSTEPS = list(LEDGER).index("substeps")
+
+
+class Account:
+    """Means and ledger of one output interval, gathered from its steps.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the network.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._sizes = np.diff(geometry.first)
+        self._seconds = 0.0
+        self._sums: Totals | None = None
+        self._books: list[Ledger] = []
+
+    def add(self, totals: Totals, ledger: Ledger, seconds: float) -> None:
+        """Add a step.
+
+        Parameters
+        ----------
+        totals : Totals
+            Means of the step; they may be overwritten afterwards.
+        ledger : Ledger
+            Of the step, not to be changed afterwards.
+        seconds : float
+            Its length.
+        """
+        if self._sums is None:
+            self._sums = Totals(*(values * seconds for values in totals))
+        else:
+            for total, values in zip(self._sums, totals, strict=True):
+                total += values * seconds
+        self._seconds += seconds
+        self._books.append(ledger)
+
+    def means(self) -> Totals:
+        """Return the means over the interval, m3 s-1."""
+        if self._sums is None:
+            raise InputError("an interval without steps has no means")
+        return Totals(*(values / self._seconds for values in self._sums))
+
+    def ledger(self) -> np.ndarray:
+        """Return the network's ledger in exact pairs, see `combined_ledger`.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(len(LEDGER), 2)``: the sums over components as a number and the small
+            rest that it lacks; of the sub-steps, those of all catchments.
+        """
+        books = self._books
+        first, last = books[0], books[-1]
+        sums = {
+            "runoff_volume": [book.runoff for book in books],
+            "outflow_volume": [book.outflow for book in books],
+            "evaporation_volume": [book.evaporation for book in books],
+            "infiltration_volume": [book.infiltration for book in books],
+            "storage_change": [last.after, -first.before],
+            "shortfall_volume": [book.shortfall for book in books],
+            "clipped_volume": [book.clipped for book in books],
+            "storage_volume": [last.after],
+        }
+        pairs = np.zeros((len(LEDGER), 2))
+        for row, name in enumerate(LEDGER):
+            if name in sums:
+                pairs[row] = _pair(np.concatenate(sums[name]))
+        pairs[_LARGEST, 0] = max(float(book.residual.max()) for book in books)
+        pairs[_SUBSTEPS, 0] = float(
+            sum(int((book.substeps.sum(axis=1) * self._sizes).sum()) for book in books)
+        )
+        return pairs
+
+
+def _pair(values: np.ndarray) -> tuple[float, float]:
+    """Return the sum of values as the nearest number and what it lacks."""
+    terms = values.tolist()
+    total = math.fsum(terms)
+    return total, math.fsum([*terms, -total])
+
+
+def combined_ledger(blocks: Sequence[np.ndarray], catchments: int) -> np.ndarray:
+    """Return the ledger of a network from those of its blocks.
+
+    The sums of blocks are kept in two numbers each, so that the result does not
+    depend on how the network was cut.
+
+    Parameters
+    ----------
+    blocks : sequence of numpy.ndarray
+        ``(..., len(LEDGER), 2)``, of `Account.ledger`.
+    catchments : int
+        Of the whole network.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(..., len(LEDGER))``.
+    """
+    stacked = np.stack(blocks)
+    result = np.empty(stacked.shape[1:-1])
+    for place in np.ndindex(result.shape):
+        result[place] = math.fsum(stacked[(slice(None), *place)].ravel().tolist())
+    result[..., _LARGEST] = stacked[..., _LARGEST, 0].max(axis=0)
+    result[..., _SUBSTEPS] /= catchments
+    return result
+
+
+def interval_values(
+    means: Totals, state: State, geometry: Geometry, names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return output variables of an interval that has just ended.
+
+    Parameters
+    ----------
+    means : Totals
+        Over the interval.
+    state : State
+        At its end.
+    geometry : Geometry
+        Of the network.
+    names : sequence of str
+        Of `VARIABLES`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        ``(catchment,)`` in the order of the geometry.
+    """
+    values = {
+        "discharge": means.river + means.floodplain,
+        "river_discharge": means.river,
+        "floodplain_discharge": means.floodplain,
+        "path_discharge": means.path,
+        "evaporation": means.evaporation,
+        "infiltration": means.infiltration,
+        "storage": state.storage.copy(),
+    }
+    if any(name not in values for name in names):
+        stand = stages(geometry, state.storage)
+        values |= {
+            "river_depth": stand.river_depth,
+            "flood_depth": stand.flood_depth,
+            "water_level": stand.water_level,
+            "flood_fraction": stand.flood_fraction,
+            "flooded_area": stand.flood_fraction * geometry.area,
+        }
+    return {name: values[name] for name in names}
+
+
+def check_names(variables: Sequence[str] | None) -> tuple[str, ...]:
+    """Return names of output variables, all by default.
+
+    Parameters
+    ----------
+    variables : sequence of str or None
+        Of `VARIABLES`.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    InputError
+        If there is no such variable.
+    """
+    names = tuple(VARIABLES) if variables is None else tuple(variables)
+    unknown = [name for name in names if name not in VARIABLES]
+    if unknown:
+        raise InputError(
+            f"no output variable {', '.join(unknown)}; there are {', '.join(VARIABLES)}"
+        )
+    return names
+
+
+def ledger_variables(ledger: object) -> dict[str, xr.DataArray]:
+    """Return a ledger as variables along time.
+
+    Parameters
+    ----------
+    ledger : array
+        ``(time, len(LEDGER))``, in memory or on Dask.
+
+    Returns
+    -------
+    dict of str to xarray.DataArray
+    """
+    rows = xr.DataArray(ledger, dims=("time", "row"))
+    return {
+        name: rows.isel(row=row).assign_attrs(what.attributes)
+        for row, (name, what) in enumerate(LEDGER.items())
+    }
+
+
+class Interval(NamedTuple):
+    """What happened in an interval, by the names of `VARIABLES` and `LEDGER`.
+
+    Parameters
+    ----------
+    means : dict of str to numpy.ndarray
+        Flows, m3 s-1, ``(catchment,)`` in the network's order.
+    ends : dict of str to numpy.ndarray
+        Stores and levels at its end, ``(catchment,)``.
+    ledger : dict of str to float
+        Volumes in m3, the residual, the sub-steps.
+    """
+
+    means: dict[str, np.ndarray]
+    ends: dict[str, np.ndarray]
+    ledger: dict[str, float]
+
+
+def as_interval(values: dict[str, np.ndarray], ledger: np.ndarray) -> Interval:
+    """Return the values and the ledger of an interval as one.
+
+    Parameters
+    ----------
+    values : dict of str to numpy.ndarray
+        Of all variables.
+    ledger : numpy.ndarray
+        ``(len(LEDGER),)``, of `combined_ledger`.
+
+    Returns
+    -------
+    Interval
+    """
+    return Interval(
+        {name: array for name, array in values.items() if name in _MEANS},
+        {name: array for name, array in values.items() if name not in _MEANS},
+        dict(zip(LEDGER, ledger.tolist(), strict=True)),
+    )
