@@ -67,7 +67,8 @@ def reshaped(geometry: Geometry, settings: Settings, **shape: Any) -> Geometry:
             raise InputError(
                 f"{name} has the shape {jnp.shape(values)}, the geometry's {wanted}"
             )
-    g = geometry._replace(**{k: jnp.asarray(v, float) for k, v in shape.items()})
+    g: Any = geometry
+    g = g._replace(**{k: jnp.asarray(v, float) for k, v in shape.items()})
     inside = g.downstream >= 0
     below = jnp.where(inside, jnp.asarray(g.elevation)[g.downstream], g.elevation)
     layers = g.layer_height.shape[1] - 1
