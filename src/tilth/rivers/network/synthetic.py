@@ -16,6 +16,7 @@ from tilth.rivers.network.channels import (
     channel_width,
     runoff_volume,
 )
+from tilth.rivers.network.floodplain import LAYERS
 from tilth.rivers.network.model import MOUTH, RiverNetwork
 from tilth.rivers.network.synthetic_growth import grow, island
 
@@ -36,9 +37,6 @@ _MOUTH_ELEVATION = 2.0
 
 #: Length along the river over the distance in a straight line.
 _SINUOSITY = (1.1, 1.5)
-
-#: Equal steps of area in a floodplain's profile (CaMa-Flood v4: NLFP).
-LAYERS = 10
 
 #: The sides of a valley rise this much steeper than its river, and this much at least
 #: from the river to the divide, m.
