@@ -12,7 +12,7 @@ import xarray as xr
 from tilth.core.errors import InputError
 from tilth.rivers.network.cama_cells import open_grid
 from tilth.rivers.network.model import RiverNetwork
-from tilth.rivers.network.reaches import reach_network
+from tilth.rivers.network.reaches import reach_network, refuse_twice
 
 __all__ = ["read_rapid_flow", "read_rapid_network"]
 
@@ -57,6 +57,7 @@ def read_rapid_network(
     """
     table = _numbers(connectivity, 2)
     reach, after = table[:, :2].astype(np.int64).T
+    refuse_twice(reach)
     columns: dict[str, np.ndarray] = {}
     for name, path in (
         ("muskingum_time", travel_time),

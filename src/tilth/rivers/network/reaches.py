@@ -173,13 +173,8 @@ def reach_network(
     >>> reach_network(np.array([7, 8, 9]), np.array([9, 9, 0]), {}).downstream
     array([ 2,  2, -1])
     """
+    refuse_twice(reach)
     unique, first = np.unique(reach, return_index=True)
-    if unique.size < reach.size:
-        twice = np.setdiff1d(np.arange(reach.size), first)
-        raise InputError(
-            f"{twice.size} reaches are there more than once; the first is "
-            f"{reach[twice[0]]}"
-        )
     near = np.minimum(np.searchsorted(unique, after), unique.size - 1)
     known = unique[near] == after
     downstream = np.where(known, first[near], np.where(after == _OUTLET, MOUTH, INLAND))
@@ -192,6 +187,28 @@ def reach_network(
         else:
             data[name] = ("catchment", values, attrs)
     return RiverNetwork(data)
+
+
+def refuse_twice(reach: np.ndarray) -> None:
+    """Raise if a reach is there twice.
+
+    Parameters
+    ----------
+    reach : array, shape (n)
+        Identifiers.
+
+    Raises
+    ------
+    InputError
+        The text names the first.
+    """
+    first = np.unique(reach, return_index=True)[1]
+    if first.size < reach.size:
+        twice = np.setdiff1d(np.arange(reach.size), first)
+        raise InputError(
+            f"{twice.size} reaches are there more than once; the first is "
+            f"{reach[twice[0]]}"
+        )
 
 
 def _with_beds(
