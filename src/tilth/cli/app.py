@@ -30,6 +30,10 @@ COMMANDS = {
         "tilth.cli.report:app",
         "Run every study and write one HTML page.",
     ),
+    "rivers": (
+        "tilth.cli.rivers:app",
+        "River networks, discharge, floods, and scores against gauges.",
+    ),
     "serve": (
         "tilth.cli.serve:app",
         "Run a fleet: broker, ingest, fluxes, alarms and pages.",

@@ -107,8 +107,8 @@ def read_cama_restart(
         The state that `tilth.rivers.routing` begins with: ``storage`` (m3, channel
         and floodplain), ``groundwater`` (m3), ``river_flow`` and ``floodplain_flow``
         (m3 s-1), ``river_depth`` (m) and ``flow_area`` (m2, cross-section of the
-        floodplain's water beside the channel) of the last step; ``path_flow`` (path,
-        path_level) m3 s-1.
+        floodplain's water beside the channel) of the last step; of networks with
+        paths also ``path_flow`` (path, path_level) m3 s-1.
 
     Raises
     ------
@@ -153,11 +153,9 @@ def read_cama_restart(
         {name: ("catchment", v, {"units": u}) for name, (v, u) in rows.items()},
         {"catchment": network.data["catchment"]},
     )
-    state["path_flow"] = (
-        ("path", "path_level"),
-        _path_flow(last, network, path),
-        {"units": "m3 s-1"},
-    )
+    if "path_from" in network.data:
+        flow = _path_flow(last, network, path)
+        state["path_flow"] = ("path", "path_level"), flow, {"units": "m3 s-1"}
     return state
 
 
@@ -165,8 +163,6 @@ def _path_flow(
     last: dict[str, xr.DataArray], network: RiverNetwork, path: str | os.PathLike[str]
 ) -> np.ndarray:
     """Return the flow of each path and level, zero where the file has none."""
-    if "path_from" not in network.data:
-        return np.zeros((0, 0))
     shape = network.data["path_width"].shape
     if "pthflw_pre" not in last:
         return np.zeros(shape)

@@ -1,0 +1,15 @@
+"""``tilth rivers``: networks, discharge, floods, and scores against gauges."""
+
+from __future__ import annotations
+
+import typer
+
+from tilth.cli.rivers_build import app as build
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(build, name="build")
+
+
+@app.callback()
+def rivers() -> None:
+    """Route runoff down rivers; map floods; compare with gauges."""
