@@ -22,6 +22,16 @@ _CONTENTS = {
     "accumulated_surface": "effects",
     "refit_band": "effects",
     "binned_errors": "tables",
+    "MLP": "networks",
+    "ConvNet": "networks",
+    "LSTM": "networks",
+    "TrainingSettings": "training",
+    "Rows": "training",
+    "Trained": "training",
+    "rows_of": "training",
+    "train": "training",
+    "predict_members": "training",
+    "NetworkRegressor": "regressor",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
