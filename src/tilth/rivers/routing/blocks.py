@@ -97,7 +97,7 @@ def on_dask(plan: Plan, blocks: int | None) -> Results:
             "(runoff.load()) without blocks"
         )
     network = plan.network
-    parts = cut(network.component, blocks or _default_blocks(plan))
+    parts = cut(network.component, _default_blocks(plan) if blocks is None else blocks)
     done = _tasks(dask, array, plan, parts)
     periods = plan.periods
 

@@ -20,7 +20,7 @@ from tilth.core.errors import InputError, UnitsError
 from tilth.core.units import convert_values
 from tilth.rivers.network.model import MOUTH, RiverNetwork
 from tilth.rivers.routing.alignment import aligned, expanded, rows_of
-from tilth.rivers.routing.times import step_length, when
+from tilth.rivers.routing.times import end_time, step_length, when
 
 _log = logging.getLogger(__name__)
 
@@ -197,8 +197,8 @@ def sea_input(
     data : xarray.DataArray or float
         Height of the sea above the bank of each mouth in m, one number for all or
         with the dimensions time and catchment, or one of them; every mouth must be
-        there. The times are those of the runoff, or finer in equal pieces; a level
-        holds from its time to the next.
+        there. The times are those of the runoff, or finer in equal pieces, and may
+        begin before and end after them; a level holds from its time to the next.
     network : RiverNetwork
         Its terminals: mouths, and inland ends that know no sea.
     time : xarray.DataArray
@@ -223,6 +223,9 @@ def sea_input(
     columns = np.searchsorted(terminals, mouths)
     if not isinstance(data, xr.DataArray):
         data = xr.DataArray(float(data), attrs={"units": "m"})
+    if "time" in data.dims:
+        within = (data["time"] >= time.values[0]) & (data["time"] < end_time(time))
+        data = data.isel(time=within.values)
     own = data["time"] if "time" in data.dims else time
     data = expanded(data, network.ids[mouths], own, "sea_level")
     rows = rows_of(data, network.ids[mouths], "sea_level", extra=True)
@@ -329,6 +332,11 @@ def _refuse(
 
 def _pieces(own: xr.DataArray, time: xr.DataArray) -> int:
     """Return how many times of the sea lie in one step of the runoff."""
+    if own.size < 2:
+        raise InputError(
+            f"sea_level has {own.size} times within the run, which begins "
+            f"{when(time.values[0])} and ends {when(end_time(time))}"
+        )
     if np.array_equal(own.values, time.values):
         return 1
     coarse, fine = step_length(time), step_length(own, "sea_level")

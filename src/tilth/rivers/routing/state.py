@@ -218,6 +218,8 @@ def save_state(state: xr.Dataset, path: str | os.PathLike[str]) -> None:
         If the dataset is no state.
     """
     require_variables(state, _MOST, "a state of the rivers")
+    if "path_flow" in state and not state["path_flow"].size:
+        state = state.drop_vars("path_flow")
     plain = {
         name: {"dtype": "float64", "fletcher32": True}
         for name in VARIABLES
