@@ -74,9 +74,9 @@ def river_flow(depth, depth_before, slope, width, manning, flow_before, impulse)
     mean = math.sqrt(square)
     root = inverse_cube_root(mean)
     root3 = root * root * root
-    unit = flow_before / width
-    friction = impulse * manning * manning * abs(unit) * (root3 * root3 * root)
-    return width * (unit + impulse * mean * slope) / (1.0 + friction)
+    friction = impulse * manning * manning * abs(flow_before) * (root3 * root3 * root)
+    # Numerator and denominator times the width: one division.
+    return width * (flow_before + impulse * mean * slope * width) / (width + friction)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -155,9 +155,9 @@ def path_flow(depth, depth_before, slope, width, manning, flow_before, impulse):
     mean = math.sqrt(square)
     root = inverse_cube_root(mean)
     root3 = root * root * root
-    unit = flow_before / width
-    friction = impulse * manning * manning * abs(unit) * (root3 * root3 * root)
-    return width * (unit + impulse * mean * slope) / (1.0 + friction)
+    friction = impulse * manning * manning * abs(flow_before) * (root3 * root3 * root)
+    # Numerator and denominator times the width: one division.
+    return width * (flow_before + impulse * mean * slope * width) / (width + friction)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -28,7 +28,7 @@ from tilth.core.errors import InputError
 from tilth.rivers.routing.arrays import Geometry
 from tilth.rivers.routing.levees import levee_stage
 
-__all__ = ["Stages", "stage", "stage_with_levee", "stages", "storage_at"]
+__all__ = ["Stages", "levee_stage_at", "stage_in_layer", "stages", "storage_at"]
 
 
 class Stages(NamedTuple):
@@ -59,58 +59,49 @@ class Stages(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def stage(storage, i, length, width, depth, layer_width, height, volume):
-    """Return how a catchment's water stands, without levees; compiled.
+def stage_in_layer(above, k, layers, low, rise, length, width, layer_width):
+    """Return how water stands whose level is in a layer of the floodplain; compiled.
+
+    Plain numbers only: arrays given to a function are counted at every call.
 
     Parameters
     ----------
-    storage : float
-        Water in channel and floodplain, m3, not negative.
-    i : int
-        Position of the catchment.
-    length, width, depth, layer_width : array, shape (catchment)
-        Of the geometry, m.
-    height, volume : array, shape (catchment, layer + 1)
-        ``layer_height`` and ``layer_storage`` of the geometry, m and m3.
+    above : float
+        Water above the layer's lower edge, m3.
+    k : int
+        Number of the layer, from 0; the number of layers means above the last.
+    layers : int
+        Number of layers.
+    low : float
+        Height of the layer's lower edge above the bank, m.
+    rise : float
+        By which the layer rises over its width, m, above zero; any above the last.
+    length, width, layer_width : float
+        Of the channel and of a layer, m.
 
     Returns
     -------
-    river_depth, flood_depth, flood_fraction, flood_storage : float
+    flood_depth, flood_fraction : float
         As in `Stages`.
     """
-    bottom = length[i] * width[i]
-    bank = volume[i, 0]
-    if storage <= bank:
-        return storage / bottom, 0.0, 0.0, 0.0
-    layers = volume.shape[1] - 1
-    across = layer_width[i]
-    k = 0
-    while k < layers and storage > volume[i, k + 1]:
-        k += 1
-    wide = width[i] + k * across
-    above = storage - volume[i, k]
+    wide = width + k * layer_width
     if k == layers:
-        flood_depth = height[i, k] + above / (wide * length[i])
-        fraction = 1.0
-    else:
-        gradient = (height[i, k + 1] - height[i, k]) / across
-        part = 2.0 * above / (length[i] * gradient)
-        # As -wide + sqrt(...), without the difference of two large numbers.
-        flooded = part / (math.sqrt(wide * wide + part) + wide)
-        flood_depth = height[i, k] + gradient * flooded
-        fraction = min((k * across + flooded) / (layers * across), 1.0)
-    flood_storage = max(storage - bank - bottom * flood_depth, 0.0)
-    return depth[i] + flood_depth, flood_depth, fraction, flood_storage
+        return low + above / (wide * length), 1.0
+    part = 2.0 * above * layer_width / (length * rise)
+    # As -wide + sqrt(...), without the difference of two large numbers.
+    flooded = part / (math.sqrt(wide * wide + part) + wide)
+    share = min(flooded / layer_width, 1.0)
+    return low + rise * share, (k + share) / layers
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def stage_with_levee(storage, i, geometry):
-    """Return how a catchment's water stands beside or over its levee; compiled.
+def levee_stage_at(storage, i, geometry):
+    """Return how water stands between a levee's base and its drowning; compiled.
 
     Parameters
     ----------
     storage : float
-        Water in channel and floodplain, m3, not negative.
+        Water in channel and floodplain, m3.
     i : int
         Position of a catchment with a levee.
     geometry : Geometry
@@ -118,23 +109,11 @@ def stage_with_levee(storage, i, geometry):
 
     Returns
     -------
-    river_depth, flood_depth, flood_fraction, flood_storage, protected_storage : float
+    flood_depth, flood_fraction, protected_storage : float
         As in `Stages`.
     """
     levees = geometry.levees
     row = levees.row[i]
-    if storage <= levees.base_storage[row] or storage >= levees.full_storage[row]:
-        depth, flood, fraction, held = stage(
-            storage,
-            i,
-            geometry.length,
-            geometry.width,
-            geometry.depth,
-            geometry.layer_width,
-            geometry.layer_height,
-            geometry.layer_storage,
-        )
-        return depth, flood, fraction, held, 0.0
     flood, fraction, protected, _ = levee_stage(
         storage,
         levees.share[row],
@@ -148,37 +127,50 @@ def stage_with_levee(storage, i, geometry):
         geometry.layer_height[i, 1:],
         geometry.layer_storage[i],
     )
-    above_bed = geometry.layer_storage[i, 0]
-    above_bed += geometry.length[i] * geometry.width[i] * flood
-    held = max(storage - above_bed, 0.0)
-    return geometry.depth[i] + flood, flood, fraction, held, min(protected, held)
+    return flood, fraction, protected
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _stages(storage, geometry, out):
+def _stages(geometry, storage, out):
+    """Fill `out` with how the water of every catchment stands; compiled."""
+    length, width, depth = geometry.length, geometry.width, geometry.depth
+    layer_width, bed = geometry.layer_width, geometry.bed
+    height, volume = geometry.layer_height, geometry.layer_storage
+    levee, base = geometry.levees.row, geometry.levees.base_storage
+    full = geometry.levees.full_storage
+    leveed = levee.size > 0
+    layers = volume.shape[1] - 1
     for i in range(storage.size):
-        protected = 0.0
-        if geometry.levees.row.size and geometry.levees.row[i] >= 0:
-            depth, flood, fraction, held, protected = stage_with_levee(
-                storage[i], i, geometry
-            )
-        else:
-            depth, flood, fraction, held = stage(
-                storage[i],
-                i,
-                geometry.length,
-                geometry.width,
-                geometry.depth,
-                geometry.layer_width,
-                geometry.layer_height,
-                geometry.layer_storage,
-            )
-        out.river_depth[i] = depth
+        now = storage[i]
+        bottom = length[i] * width[i]
+        river, flood, fraction, held, protected = now / bottom, 0.0, 0.0, 0.0, 0.0
+        if now > volume[i, 0]:
+            row = levee[i] if leveed else -1
+            if row >= 0 and base[row] < now and now < full[row]:
+                flood, fraction, protected = levee_stage_at(now, i, geometry)
+            else:
+                k = 0
+                while k < layers and now > volume[i, k + 1]:
+                    k += 1
+                flood, fraction = stage_in_layer(
+                    now - volume[i, k],
+                    k,
+                    layers,
+                    height[i, k],
+                    height[i, min(k + 1, layers)] - height[i, k],
+                    length[i],
+                    width[i],
+                    layer_width[i],
+                )
+            held = max(now - volume[i, 0] - bottom * flood, 0.0)
+            protected = min(protected, held)
+            river = depth[i] + flood
+        out.river_depth[i] = river
         out.flood_depth[i] = flood
         out.flood_fraction[i] = fraction
         out.flood_storage[i] = held
         out.protected_storage[i] = protected
-        out.water_level[i] = geometry.bed[i] + depth
+        out.water_level[i] = bed[i] + river
 
 
 def stages(geometry: Geometry, storage: np.ndarray) -> Stages:
@@ -213,7 +205,7 @@ def stages(geometry: Geometry, storage: np.ndarray) -> Stages:
             f"{wrong[0]}"
         )
     out = Stages(*(np.empty(held.size) for _ in Stages._fields))
-    _stages(held, geometry, out)
+    _stages(geometry, held, out)
     return out
 
 
