@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tilth.core.accelerate import jnp
+from tilth.core.accelerate import jax, jnp
 from tilth.rivers.routing.arrays import Geometry
 from tilth.rivers.routing.fluxes import FIRST_DEPTH, LEAST_AREA, SHALLOW
 
-__all__ = ["Standing", "standing"]
+__all__ = ["Standing", "inverse_cube_root", "standing"]
 
 #: Of JAX, traced or not, or of NumPy.
 Array = Any
+
+
+#: What the bits of x and of x^(-1/3), divided by three, add up to (Moroz et al. 2021,
+#: Energies 14, 1058, in double precision): a first guess to 3.3 %.
+_MAGIC = 0x553EF0FF289DD796
 
 
 class Standing(NamedTuple):
@@ -72,6 +77,31 @@ def standing(storage: Array, geometry: Geometry) -> Standing:
     )
 
 
+@jax.custom_jvp
+def inverse_cube_root(x: Array) -> Array:
+    r"""Return :math:`x^{-1/3}` of normal numbers above zero.
+
+    As `tilth.rivers.routing.kernel_roots.inverse_cube_root`, eight times as fast as
+    a power.
+    """
+    bits = jax.lax.bitcast_convert_type(x, jnp.int64)
+    # A division of whole numbers would not be made several at a time.
+    third = (bits.astype(float) * (1.0 / 3.0)).astype(jnp.int64)
+    y = jax.lax.bitcast_convert_type(_MAGIC - third, jnp.float64)
+    for _ in range(2):
+        e = 1.0 - x * y * (y * y)
+        y += y * (e * (1.0 / 3.0 + e * (2.0 / 9.0 + e * (14.0 / 81.0))))
+    return y
+
+
+@inverse_cube_root.defjvp
+def _slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """Return the inverse cube root and its change."""
+    (x,), (change,) = primals, tangents
+    y = inverse_cube_root(x)
+    return y, y / (-3.0 * x) * change
+
+
 def _pick(table: Any, column: Array) -> Array:
     """Return one number of each row."""
     return jnp.take_along_axis(jnp.asarray(table), column[:, None], axis=1)[:, 0]
@@ -124,7 +154,9 @@ def _inertial(
 ) -> Array:
     """Return the local inertial flow of a depth above zero."""
     unit = flow_before / width
-    friction = impulse * manning * manning * jnp.abs(unit) * mean ** (-7.0 / 3.0)
+    root = inverse_cube_root(mean)
+    root3 = root * root * root
+    friction = impulse * manning * manning * jnp.abs(unit) * (root3 * root3 * root)
     return width * (unit + impulse * mean * slope) / (1.0 + friction)
 
 
@@ -144,8 +176,8 @@ def floodplain_flow(
     product = area * jnp.maximum(area_before, LEAST_AREA)
     # Least is the root of what is never below the square of it.
     mean = jnp.sqrt(jnp.maximum(jnp.where(flows, product, 1.0), LEAST_AREA**2))
-    friction = impulse * manning * manning * jnp.abs(flow_before)
-    friction *= jnp.where(flows, square, 1.0) ** (-2.0 / 3.0)
+    root = inverse_cube_root(jnp.where(flows, square, 1.0))
+    friction = impulse * manning * manning * jnp.abs(flow_before) * (root * root)
     flow = mean * (flow_before + impulse * mean * slope) / (mean + friction)
     return jnp.where(flows, flow, 0.0)
 
@@ -160,5 +192,6 @@ def kinematic_floodplain_flow(
 ) -> Array:
     """Return the flow over floodplains, m3 s-1, by the kinematic law."""
     flows = depth > SHALLOW * SHALLOW
-    speed = jnp.sqrt(slope) / manning * jnp.where(flows, depth, 1.0) ** (2.0 / 3.0)
+    deep = jnp.where(flows, depth, 1.0)
+    speed = jnp.sqrt(slope) / manning * deep * inverse_cube_root(deep)
     return jnp.where(flows, area * speed, 0.0)
