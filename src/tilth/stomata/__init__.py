@@ -1,0 +1,1 @@
+"""Stomata: how leaves open, fitted, explained and put to the test."""
