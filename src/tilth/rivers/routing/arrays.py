@@ -28,6 +28,7 @@ __all__ = [
     "empty_ledger",
     "empty_state",
     "empty_totals",
+    "filled_state",
     "forcing_of",
 ]
 
@@ -299,6 +300,41 @@ def empty_state(geometry: Geometry) -> State:
         flow_area=np.zeros(n),
         path_flow=np.zeros(geometry.paths.width.shape),
     )
+
+
+def filled_state(geometry: Geometry, sea_level: np.ndarray | None = None) -> State:
+    """Return the state of channels that the sea has filled, and no flow.
+
+    At a terminal the water stands at the sea's level, though not over the bank, and
+    in every catchment upstream as high as downstream, as far as its channel is lower.
+    CaMa-Flood v4 begins so where it has no state to go on from.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The network.
+    sea_level : array, shape (terminal), optional
+        Height of the sea above each terminal's bank, m; by default none: channels are
+        full to the bank at terminals.
+
+    Returns
+    -------
+    State
+        With storages, and the depths as those of a sub-step before.
+    """
+    state = empty_state(geometry)
+    downstream, depth = geometry.downstream, state.river_depth
+    sea = np.zeros((downstream < 0).sum()) if sea_level is None else sea_level
+    for i in range(downstream.size - 1, -1, -1):
+        j = downstream[i]
+        surface = (
+            geometry.elevation[i] + sea[geometry.terminal[i]]
+            if j < 0
+            else geometry.bed[j] + depth[j]
+        )
+        depth[i] = min(max(surface - geometry.bed[i], 0.0), geometry.depth[i])
+    state.storage[:] = geometry.length * geometry.width * depth
+    return state
 
 
 def forcing_of(
