@@ -249,7 +249,7 @@ def _part_of_state(plan: Plan, positions: np.ndarray) -> xr.Dataset | None:
     if "path_from" in plan.network.data:
         starts = plan.network.data["path_from"].values
         part = part.isel(path=np.flatnonzero(np.isin(starts, positions)))
-    part.attrs.pop("network")  # that of the whole
+    part.attrs = {}  # the mark is that of the whole network
     return part
 
 
