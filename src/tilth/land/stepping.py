@@ -314,6 +314,11 @@ class EmulatorColumns:
         """Number of columns."""
         return self._fit.reference.shape[-1]
 
+    @property
+    def reference(self) -> np.ndarray:
+        """Soil water that the store is relative to, mm (cell); of the first member."""
+        return self._fit.reference[0]
+
     def begin(self, state: xr.DataArray | None = None) -> np.ndarray:
         """Return stores as a plain array that may be written to.
 
