@@ -5,7 +5,9 @@ import pytest
 import xarray as xr
 
 from tilth.core.errors import InputError, UnitsError
+from tilth.rivers.routing.levees import Levees
 from tilth.rivers.routing.output import LEDGER, VARIABLES
+from tilth.rivers.routing.reservoirs import Reservoirs
 from tilth.rivers.routing.runs import route
 from tilth.rivers.routing.settings import Settings
 from tilth.rivers.routing.state import final_state, open_state, save_state
@@ -256,12 +258,11 @@ def test_wrong_choices_are_refused(network, runoff, change, words):
         route(network, runoff, **change)
 
 
-def test_tables_of_catchments_elsewhere_are_refused(network, runoff, everything):
-    acting = everything(network, runoff)
-    dams = acting["reservoirs"]
-    wrong = type(dams)([10**6], 1e8, 10.0, 100.0)
+def test_tables_of_catchments_elsewhere_are_refused(network, runoff):
     with pytest.raises(InputError, match="no catchment 1000000"):
-        route(network, runoff, reservoirs=wrong)
+        route(network, runoff, reservoirs=Reservoirs([10**6], 1e8, 10.0, 100.0))
+    with pytest.raises(InputError, match="no catchment 1000000"):
+        route(network, runoff, levees=Levees([3, 10**6], 0.2, 3.0))
 
 
 def test_wrong_units_are_refused_with_those_that_would_do(network, runoff):
@@ -274,3 +275,48 @@ def test_wrong_units_are_refused_with_those_that_would_do(network, runoff):
     loss = runoff.assign_attrs(units="m3 s-1")
     with pytest.raises(UnitsError, match="evaporation is in 'm3 s-1', it must be a"):
         route(network, runoff, evaporation=loss)
+
+
+def test_a_dam_cuts_the_flood_below_it_and_keeps_to_its_capacity(network):
+    dam = network.ids[np.argmax(network.accumulate(np.ones(network.size)) == 20)]
+    place = int(network.positions([dam])[0])
+    hours = np.arange(240)
+    storm = 0.5 + 40.0 * np.exp(-(((hours - 60) / 20.0) ** 2))
+    flood = xr.DataArray(
+        storm[:, None] * np.ones(network.size),
+        coords={
+            "time": np.datetime64("2019-03-01", "ns") + hours * np.timedelta64(1, "h"),
+            "catchment": network.ids,
+        },
+        dims=("time", "catchment"),
+        attrs={"units": "mm day-1"},
+    )
+    free = route(network, flood, output="step")
+    volume = float(free["discharge"][:, place].sum()) * 3600.0
+    peak = float(free["discharge"][:, place].max())
+
+    def with_dam(capacity):
+        flows = {"normal_flow": 0.1 * peak, "flood_flow": 0.3 * peak}
+        built = Reservoirs([dam], capacity=capacity, **flows)
+        return route(network, flood, output="step", reservoirs=built)
+
+    large = with_dam(2.0 * volume)
+    assert float(large["discharge"][:, place].max()) < 0.6 * peak
+    assert int(large["discharge"][:, place].argmax()) > int(
+        free["discharge"][:, place].argmax()
+    )
+    small = with_dam(0.2 * volume)
+    top = float(small["storage"][:, place].max())
+    assert 0.18 * volume < top <= 0.2 * volume * (1 + 1e-3)
+    for held in (large, small):
+        assert float(held["water_residual"].max()) < 1e-9
+
+
+def test_levees_keep_the_floodplain_dry_and_the_river_high(network, runoff):
+    free = route(network, runoff, output="step")
+    every = Levees(network.ids, share=0.05, crown=100.0)
+    walled = route(network, runoff, output="step", levees=every)
+    assert float(walled["flood_fraction"].max()) <= 0.05 + 1e-12
+    assert float(free["flood_fraction"].max()) > 0.1
+    assert float(walled["water_level"].mean()) > float(free["water_level"].mean())
+    assert float(walled["water_residual"].max()) < 1e-9

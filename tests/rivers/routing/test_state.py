@@ -10,6 +10,7 @@ from tilth.rivers.routing.router import Router
 from tilth.rivers.routing.runs import route
 from tilth.rivers.routing.state import (
     VARIABLES,
+    filled_channels,
     final_state,
     fingerprint,
     open_state,
@@ -146,6 +147,24 @@ def test_one_flipped_bit_of_the_water_is_noticed(state, tmp_path):
     path.write_bytes(bytes(content))
     with pytest.raises(InputError, match=r"rivers\.nc cannot be read: it is damaged"):
         open_state(path)
+
+
+def test_channels_that_the_sea_has_filled_are_at_rest(network, made_up_runoff):
+    state = filled_channels(network)
+    bank = network.data["elevation"].values
+    level = network.bed + state["river_depth"].values
+    np.testing.assert_allclose(level[network.terminals], bank[network.terminals])
+    held = state["storage"] / (
+        network.data["river_length"] * network.data["river_width"]
+    )
+    np.testing.assert_allclose(held, state["river_depth"], rtol=1e-12)
+    assert (level <= bank + 1e-9).all()
+    assert int((state["storage"] > 0).sum()) > 0
+    none = 0.0 * made_up_runoff(network, steps=4).assign_attrs(units="m3 s-1")
+    result = route(network, none.assign_attrs(units="m3 s-1"), state)
+    assert float(abs(result["discharge"]).max()) < 1e-9
+    lower = filled_channels(network, sea_level=-0.5)
+    assert float(lower["storage"].sum()) < float(state["storage"].sum())
 
 
 def test_a_result_gives_the_state_at_its_end(network, made_up_runoff):

@@ -13,8 +13,10 @@ import xarray as xr
 from tilth.core.errors import InputError
 from tilth.core.files import whole_file
 from tilth.core.model import require_variables, stamp
-from tilth.rivers.network.model import RiverNetwork
-from tilth.rivers.routing.arrays import State
+from tilth.rivers.network.model import MOUTH, RiverNetwork
+from tilth.rivers.routing.arrays import State, filled_state
+from tilth.rivers.routing.geometry import geometry_of
+from tilth.rivers.routing.settings import Settings
 
 #: Prefix of the state's variables in a run's result.
 PREFIX = "state_"
@@ -81,6 +83,48 @@ def fingerprint(network: RiverNetwork) -> str:
         if end in network.data:
             digest.update(place[network.data[end].values].astype("<i8").tobytes())
     return digest.hexdigest()[:16]
+
+
+def filled_channels(
+    network: RiverNetwork,
+    settings: Settings | None = None,
+    sea_level: float = 0.0,
+) -> xr.Dataset:
+    """Return a state to begin with: channels that the sea has filled, and no flow.
+
+    At a terminal the water stands at the sea's level, though not over the bank, and
+    upstream as high as downstream, as far as the channels are lower. So CaMa-Flood v4
+    begins; without a state a run here begins dry, and backwater takes longer to form.
+
+    Parameters
+    ----------
+    network : RiverNetwork
+        With channels and floodplains.
+    settings : Settings, optional
+        Of the run.
+    sea_level : float, default 0
+        Height of the sea above the bank of the mouths, m; inland ends are full.
+
+    Returns
+    -------
+    xarray.Dataset
+        For `tilth.rivers.routing.runs.route`, `tilth.rivers.routing.router.Router`.
+
+    Raises
+    ------
+    InputError
+        If the network lacks a variable.
+    """
+    ordered = network.sorted()
+    geometry = geometry_of(ordered, settings or Settings())
+    at_sea = ordered.downstream[ordered.terminals] == MOUTH
+    filled = filled_state(geometry, np.where(at_sea, float(sea_level), 0.0))
+    back = np.argsort(ordered.data["given_position"].values)
+    given = {
+        name: values if name == "path_flow" else values[back]
+        for name, values in filled._asdict().items()
+    }
+    return state_dataset(State(**given), network)
 
 
 def state_dataset(state: State, network: RiverNetwork) -> xr.Dataset:
