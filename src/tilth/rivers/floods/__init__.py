@@ -25,6 +25,14 @@ _CONTENTS = {
     "retention": "floodplains",
     "retention_by_period": "floodplains",
     "retention_curve": "floodplains",
+    "on_grid": "maps",
+    "plot_maps": "maps",
+    "animate_flood": "animation",
+    "write_animation": "animation",
+    "plot_discharge": "plots",
+    "plot_flow_duration": "plots",
+    "plot_return_levels": "plots",
+    "plot_retention": "plots",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
