@@ -107,7 +107,7 @@ def everything():
             "reservoirs": Reservoirs(
                 big, capacity=4e8, normal_flow=60.0, flood_flow=400.0
             ),
-            "levees": Levees(network.ids[::7], share=0.3, crown=3.0),
+            "levees": Levees(network.ids[::3], share=0.02, crown=3.0),
         }
 
     return make
