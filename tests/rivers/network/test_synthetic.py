@@ -1,5 +1,6 @@
 """Networks made up: as rivers are, wherever chance has a say."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,25 +22,26 @@ def large():
     return synthetic_network(200_000, basins=5, seed=3)
 
 
-def longest_paths(network):
+@numba.njit
+def longest_paths(down, order, row, column):
     """Return the length of the longest river above each catchment, cells' sides."""
-    down = network.downstream
-    length = np.zeros(network.size)
-    row, column = network.data["row"].values, network.data["column"].values
-    step = np.hypot(row - row[down], column - column[down])
-    for i in network.order:
-        if down[i] >= 0:
-            length[down[i]] = max(length[down[i]], length[i] + step[i])
+    length = np.zeros(down.size)
+    for i in order:
+        j = down[i]
+        if j >= 0:
+            step = np.hypot(row[i] - row[j], column[i] - column[j])
+            length[j] = max(length[j], length[i] + step)
     return length
 
 
-def strahler(network):
+@numba.njit
+def strahler(down, upstream_first):
     """Return the Strahler order of each catchment."""
-    order = np.zeros(network.size, int)
-    highest, twins = np.zeros(network.size, int), np.zeros(network.size, int)
-    for i in network.order:
+    order = np.zeros(down.size, np.int64)
+    highest, twins = np.zeros_like(order), np.zeros_like(order)
+    for i in upstream_first:
         order[i] = max(1, highest[i] + (twins[i] > 1))
-        j = network.downstream[i]
+        j = down[i]
         if j >= 0 and order[i] > highest[j]:
             highest[j], twins[j] = order[i], 1
         elif j >= 0 and order[i] == highest[j]:
@@ -49,7 +51,8 @@ def strahler(network):
 
 def test_hacks_exponent_is_that_of_rivers(large):
     area = large.accumulate(np.ones(large.size))
-    length = longest_paths(large)
+    place = large.data["row"].values, large.data["column"].values
+    length = longest_paths(large.downstream, large.order, *place)
     edges = np.geomspace(20, 2_000, 11)  # between the cell and the island
     bins = np.digitize(area, edges)
     means = [
@@ -69,7 +72,7 @@ def test_the_share_of_points_with_larger_areas_falls_as_along_rivers(large):
 
 
 def test_streams_of_each_order_are_three_to_six_times_those_of_the_next(large):
-    order = strahler(large)
+    order = strahler(large.downstream, large.order)
     down = large.downstream
     ends = (down < 0) | (order[down] != order)
     counts = np.bincount(order[ends])[1:]

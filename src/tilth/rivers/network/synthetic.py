@@ -40,7 +40,7 @@ _SINUOSITY = (1.1, 1.5)
 
 #: The sides of a valley rise this much steeper than its river, and this much at least
 #: from the river to the divide, m.
-_VALLEY_STEEPER, _LEAST_RELIEF = 5.0, 4.0
+_VALLEY_STEEPER, _LEAST_RELIEF = 20.0, 20.0
 
 
 def synthetic_network(
@@ -57,7 +57,7 @@ def synthetic_network(
     an island around 0 degrees north and east, one unit catchment to each cell of a
     regular grid. Slopes follow the area drained; channels follow the mean discharge
     (`channel_width`, `channel_depth`); the ground of a catchment rises from the bank
-    as a random power, between 1 and 4, of the share of area, to a relief that goes
+    as a random power, between 1 and 3, of the share of area, to a relief that goes
     with the slope. A million catchments take some two seconds and 0.8 GB.
 
     Parameters
@@ -266,6 +266,6 @@ def _profile(
     """Return heights above the bank at equal steps of area, m (catchment, layer)."""
     relief = _LEAST_RELIEF + _VALLEY_STEEPER * slope * width / 2.0
     relief *= np.exp(rng.normal(0.0, 0.3, width.size))
-    power = rng.uniform(1.0, 4.0, width.size)
+    power = rng.uniform(1.0, 3.0, width.size)
     share = np.arange(1, LAYERS + 1) / LAYERS
     return relief[:, None] * share ** power[:, None]
