@@ -64,6 +64,11 @@ STUDIES: dict[str, Study] = {
             "The process model beside Noah-MP, a flux tower and straight lines",
             "tilth.studies.site_energy_balance:run",
         ),
+        Study(
+            "idai_flood",
+            "The flood of cyclone Idai, day by day beside CaMa-Flood",
+            "tilth.studies.idai_flood:run",
+        ),
     )
 }
 

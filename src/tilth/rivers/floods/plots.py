@@ -31,6 +31,7 @@ def plot_discharge(
     *,
     name: str = "hydrographs",
     reference_name: str = "reference",
+    scored: bool = True,
 ) -> Figure:
     """Draw the discharge of places over time, the runs over a reference.
 
@@ -46,11 +47,13 @@ def plot_discharge(
         Of the figure's file.
     reference_name : str, optional
         What the reference is.
+    scored : bool, optional
+        Write the NSE of the first run beside the title of each place.
 
     Returns
     -------
     Figure
-        A panel per place; the NSE of the first run is beside its title.
+        A panel per place.
 
     Raises
     ------
@@ -78,9 +81,10 @@ def plot_discharge(
             ax.plot(days, target[:, i], label=reference_name, **_REFERENCE)
             for colour, (who, run) in zip(COLOURS, drawn_runs.items(), strict=False):
                 ax.plot(days, run[:, i], color=colour, lw=1.2, label=who)
-            first = next(iter(drawn_runs.values()), target)
-            score = nse(first[:, i], target[:, i])
-            fit = f"   NSE {score:.4f}" if drawn_runs and np.isfinite(score) else ""
+            first = next(iter(drawn_runs.values()), None)
+            fit = ""
+            if scored and first is not None:
+                fit = f"   NSE {nse(first[:, i], target[:, i]):.4f}"
             ax.set_title(f"{title}{fit}")
             ax.set_ylabel(units_text("m3 s-1"))
         _dates(axes[-1, 0], days)
