@@ -30,6 +30,7 @@ __all__ = [
     "empty_totals",
     "filled_state",
     "forcing_of",
+    "plain",
 ]
 
 #: Laws of flow, `Geometry.law`.
@@ -277,6 +278,27 @@ class Ledger(NamedTuple):
     substeps: np.ndarray
 
 
+def plain(values: np.ndarray, dtype: type) -> np.ndarray:
+    """Return an array as compiled code takes it, copied if it is not so yet.
+
+    Code is compiled anew for arrays of another kind, which takes half a minute: all
+    are in C order and may be written to, even those that never are.
+
+    Parameters
+    ----------
+    values : array
+        Numbers.
+    dtype : type
+        ``numpy.float64`` or ``numpy.int64``.
+
+    Returns
+    -------
+    numpy.ndarray
+        The array itself, or a copy.
+    """
+    return np.require(values, dtype, ["C", "W", "ENSUREARRAY"])
+
+
 def empty_state(geometry: Geometry) -> State:
     """Return the state of a network without water.
 
@@ -374,7 +396,7 @@ def forcing_of(
     def array(name: str, values: np.ndarray | None) -> np.ndarray:
         if values is None:
             return np.zeros(n)
-        whole = np.ascontiguousarray(values, np.float64)
+        whole = plain(values, np.float64)
         if whole.shape != (n,):
             raise InputError(
                 f"{name} has the shape {whole.shape}, the network {n} catchments"
@@ -393,7 +415,7 @@ def forcing_of(
         base_runoff=array("base_runoff", base_runoff),
         evaporation=array("evaporation", evaporation),
         infiltration=array("infiltration", infiltration),
-        sea_level=np.ascontiguousarray(sea, np.float64),
+        sea_level=plain(sea, np.float64),
     )
 
 

@@ -14,6 +14,7 @@ from tilth.rivers.routing.arrays import (
     LeveeRows,
     Paths,
     ReservoirRows,
+    plain,
 )
 from tilth.rivers.routing.levees import Levees, levee_marks
 from tilth.rivers.routing.reservoirs import Reservoirs
@@ -86,7 +87,7 @@ def geometry_of(
         )
 
     def of(name: str) -> np.ndarray:
-        return np.ascontiguousarray(network.data[name].values, np.float64)
+        return plain(network.data[name].values, np.float64)
 
     width, length, depth = of("river_width"), of("river_length"), of("river_depth")
     elevation, area = of("elevation"), of("area")
@@ -111,7 +112,7 @@ def geometry_of(
     storage = np.cumsum(storage, axis=1)
     dams = _reservoir_rows(network, reservoirs)
     return Geometry(
-        downstream=np.ascontiguousarray(downstream),
+        downstream=plain(downstream, np.int64),
         terminal=terminal,
         law=_law(downstream, settings, dams),
         first=first.astype(np.int64),
@@ -215,8 +216,8 @@ def _paths(network: RiverNetwork, settings: Settings, first: np.ndarray) -> Path
         flat = np.empty((0, 1))
         return Paths(none, none, empty, flat, flat, np.empty(1), none, starts)
     network.require("path_length", "path_width", "path_elevation")
-    width = np.ascontiguousarray(data["path_width"].values, np.float64)
-    elevation = np.ascontiguousarray(data["path_elevation"].values, np.float64)
+    width = plain(data["path_width"].values, np.float64)
+    elevation = plain(data["path_elevation"].values, np.float64)
     open_level = width > 0.0
     if np.isnan(elevation[open_level]).any():
         path = int(np.argwhere(open_level & np.isnan(elevation))[0, 0])
@@ -228,13 +229,13 @@ def _paths(network: RiverNetwork, settings: Settings, first: np.ndarray) -> Path
     elevation = np.where(open_level, elevation, np.inf)
     manning = np.full(width.shape[1], settings.floodplain_manning)
     manning[0] = settings.river_manning
-    start = np.ascontiguousarray(data["path_from"].values, np.int64)
+    start = plain(data["path_from"].values, np.int64)
     owner = np.searchsorted(first, start, side="right") - 1
     order = np.argsort(owner, kind="stable")
     return Paths(
         start=start,
-        end=np.ascontiguousarray(data["path_to"].values, np.int64),
-        length=np.ascontiguousarray(data["path_length"].values, np.float64),
+        end=plain(data["path_to"].values, np.int64),
+        length=plain(data["path_length"].values, np.float64),
         width=width,
         elevation=elevation,
         manning=manning,

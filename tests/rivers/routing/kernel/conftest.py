@@ -104,7 +104,7 @@ class Run:
         lost = book.outflow + book.evaporation + book.infiltration
         gap = book.after - book.before - book.runoff + lost
         whole = np.maximum(book.before, book.after) + abs(book.runoff)
-        return abs(gap).sum() / (whole + abs(book.outflow)).sum()
+        return abs(gap).sum() / max((whole + abs(book.outflow)).sum(), 1e-300)
 
 
 @pytest.fixture(scope="session")
