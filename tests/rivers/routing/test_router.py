@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from tilth.core.errors import InputError
+from tilth.core.errors import InputError, KernelError
 from tilth.rivers.routing import router as module
 from tilth.rivers.routing.output import LEDGER, VARIABLES
 from tilth.rivers.routing.router import Router
@@ -98,6 +98,23 @@ def test_a_failure_in_a_thread_is_raised(network, monkeypatch):
     monkeypatch.setattr(module, "advance", broken)
     router = Router(network, threads=2)
     with pytest.raises(RuntimeError, match="a basin is lost"):
+        router.advance(np.zeros(network.size), 3600.0)
+
+
+def test_water_that_is_no_number_is_not_passed_on(network, monkeypatch):
+    plain = module.advance
+
+    def unstable(geometry, state, forcing, seconds, settings, totals, ledger, **rest):
+        plain(geometry, state, forcing, seconds, settings, totals, ledger, **rest)
+        state.storage[40:43] = np.nan
+        ledger.after[2] = np.nan
+
+    monkeypatch.setattr(module, "advance", unstable)
+    router = Router(network)
+    first = min(router._order[40:43])
+    with pytest.raises(
+        KernelError, match=f"3 catchments .* first is {network.ids[first]}: .*courant"
+    ):
         router.advance(np.zeros(network.size), 3600.0)
 
 

@@ -110,6 +110,13 @@ LEDGER: dict[str, Variable] = {
     ),
 }  # fmt: skip
 
+#: Volumes of the ledger that are sums over steps.
+_ADDED = tuple(
+    name
+    for name, row in LEDGER.items()
+    if name.endswith("_volume") and row.method == "sum"
+)
+
 #: Rows of the ledger that are not sums over blocks.
 _LARGEST = list(LEDGER).index("water_residual")
 _SUBSTEPS = list(LEDGER).index("substeps")
@@ -128,7 +135,11 @@ class Account:
         self._sizes = np.diff(geometry.first)
         self._seconds = 0.0
         self._sums: Totals | None = None
-        self._books: list[Ledger] = []
+        self._before = self._after = np.empty(0)
+        # A ledger is long where basins are many: of each step only sums are kept.
+        self._pairs: dict[str, list[float]] = {name: [] for name in _ADDED}
+        self._residual = 0.0
+        self._substeps = 0
 
     def add(self, totals: Totals, ledger: Ledger, seconds: float) -> None:
         """Add a step.
@@ -144,11 +155,16 @@ class Account:
         """
         if self._sums is None:
             self._sums = Totals(*(values * seconds for values in totals))
+            self._before = ledger.before
         else:
             for total, values in zip(self._sums, totals, strict=True):
                 total += values * seconds
+        self._after = ledger.after
         self._seconds += seconds
-        self._books.append(ledger)
+        for name, terms in self._pairs.items():
+            terms += _pair(getattr(ledger, name.removesuffix("_volume")).tolist())
+        self._residual = max(self._residual, float(ledger.residual.max()))
+        self._substeps += int(ledger.substeps.sum(axis=1) @ self._sizes)
 
     def means(self) -> Totals:
         """Return the means over the interval, m3 s-1."""
@@ -165,32 +181,18 @@ class Account:
             ``(len(LEDGER), 2)``: the sums over components as a number and the small
             rest that it lacks; of the sub-steps, those of all catchments.
         """
-        books = self._books
-        first, last = books[0], books[-1]
-        sums = {
-            "runoff_volume": [book.runoff for book in books],
-            "outflow_volume": [book.outflow for book in books],
-            "evaporation_volume": [book.evaporation for book in books],
-            "infiltration_volume": [book.infiltration for book in books],
-            "storage_change": [last.after, -first.before],
-            "shortfall_volume": [book.shortfall for book in books],
-            "clipped_volume": [book.clipped for book in books],
-            "storage_volume": [last.after],
+        after = self._after.tolist()
+        pairs = {name: _pair(terms) for name, terms in self._pairs.items()} | {
+            "storage_change": _pair([*after, *(-self._before).tolist()]),
+            "storage_volume": _pair(after),
+            "water_residual": (self._residual, 0.0),
+            "substeps": (float(self._substeps), 0.0),
         }
-        pairs = np.zeros((len(LEDGER), 2))
-        for row, name in enumerate(LEDGER):
-            if name in sums:
-                pairs[row] = _pair(np.concatenate(sums[name]))
-        pairs[_LARGEST, 0] = max(float(book.residual.max()) for book in books)
-        pairs[_SUBSTEPS, 0] = float(
-            sum(int((book.substeps.sum(axis=1) * self._sizes).sum()) for book in books)
-        )
-        return pairs
+        return np.array([pairs[name] for name in LEDGER])
 
 
-def _pair(values: np.ndarray) -> tuple[float, float]:
-    """Return the sum of values as the nearest number and what it lacks."""
-    terms = values.tolist()
+def _pair(terms: Sequence[float]) -> tuple[float, float]:
+    """Return the sum of numbers as the nearest number and what it lacks."""
     total = math.fsum(terms)
     return total, math.fsum([*terms, -total])
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from tilth.core.errors import InputError
+from tilth.core.errors import InputError, KernelError
 from tilth.rivers.network.model import MOUTH, RiverNetwork
 from tilth.rivers.routing.arrays import (
     Geometry,
@@ -170,6 +170,8 @@ class Router:
         ------
         InputError
             If numbers are no numbers, losses are negative, or shapes are others.
+        KernelError
+            If the flow becomes unstable.
         """
         account = Account(self._geometry)
         self.step(
@@ -241,6 +243,8 @@ class Router:
         else:
             for done in [self._pool.submit(move, group) for group in self._groups]:
                 done.result()
+        if not np.isfinite(ledger.after).all():
+            self._refuse_lost()
         account.add(self._totals, ledger, seconds)
 
     def values(self, account: Account, names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -277,6 +281,17 @@ class Router:
         result = np.empty_like(values)
         result[self._order] = values
         return result
+
+    def _refuse_lost(self) -> None:
+        """Raise for water that is no number any more."""
+        lost = self._order[~np.isfinite(self._state.storage)]
+        first = int(lost.min()) if lost.size else 0
+        raise KernelError(
+            f"the water of {lost.size} catchments is no number any more, the first is "
+            f"{self.network.ids[first]}: the flow has become unstable; look for a "
+            "channel far shorter or wider than its neighbours, or take a smaller "
+            "Settings.courant"
+        )
 
     def _sorted_state(self, state: State) -> State:
         """Return a state in the kernel's order."""
