@@ -79,11 +79,33 @@ class Input:
         return not isinstance(self.values, np.ndarray)
 
     def at(self, step: int) -> np.ndarray:
-        """Return the numbers of one time in the model's units, ``(catchment,)``."""
+        """Return the numbers of one time in the model's units.
+
+        Parameters
+        ----------
+        step : int
+            Number of the time, from 0.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(catchment,)``, float64.
+        """
         return np.asarray(self.values[step], float) * self.factor
 
     def subset(self, positions: np.ndarray) -> Input:
-        """Return the forcing of some catchments."""
+        """Return the forcing of some catchments.
+
+        Parameters
+        ----------
+        positions : array of int
+            Which, by position.
+
+        Returns
+        -------
+        Input
+            In the order of the positions.
+        """
         return replace(
             self,
             values=self.values[:, positions],

@@ -167,7 +167,18 @@ class Account:
         self._substeps += int(ledger.substeps.sum(axis=1) @ self._sizes)
 
     def means(self) -> Totals:
-        """Return the means over the interval, m3 s-1."""
+        """Return the means over the interval.
+
+        Returns
+        -------
+        Totals
+            m3 s-1, ``(catchment,)`` in the order of the geometry.
+
+        Raises
+        ------
+        InputError
+            If no step was added.
+        """
         if self._sums is None:
             raise InputError("an interval without steps has no means")
         return Totals(*(values / self._seconds for values in self._sums))
@@ -277,6 +288,7 @@ def check_names(variables: Sequence[str] | None) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
+        In the order they were given.
 
     Raises
     ------
@@ -303,6 +315,7 @@ def ledger_variables(ledger: object) -> dict[str, xr.DataArray]:
     Returns
     -------
     dict of str to xarray.DataArray
+        By the names of `LEDGER`.
     """
     rows = xr.DataArray(ledger, dims=("time", "row"))
     return {
@@ -342,6 +355,7 @@ def as_interval(values: dict[str, np.ndarray], ledger: np.ndarray) -> Interval:
     Returns
     -------
     Interval
+        Means, ends and ledger told apart.
     """
     return Interval(
         {name: array for name, array in values.items() if name in _MEANS},

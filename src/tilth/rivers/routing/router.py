@@ -188,7 +188,13 @@ class Router:
         return as_interval(values, ledger)
 
     def account(self) -> Account:
-        """Return an empty account of an output interval, for `step`."""
+        """Return an empty account of an output interval, for `step`.
+
+        Returns
+        -------
+        Account
+            Of this network.
+        """
         return Account(self._geometry)
 
     def step(

@@ -217,7 +217,18 @@ class Plan:
         return self.drive.time.size // self.per
 
     def subset(self, positions: np.ndarray) -> Plan:
-        """Return the run of some whole components, in the order of the positions."""
+        """Return the run of some whole components.
+
+        Parameters
+        ----------
+        positions : array of int
+            Their catchments, by position.
+
+        Returns
+        -------
+        Plan
+            In the order of the positions.
+        """
         network = self.network.subset(positions)
         drive = self.drive
         sea = drive.sea_level

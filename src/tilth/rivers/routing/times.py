@@ -147,6 +147,7 @@ def when(time: Any) -> str:
     Returns
     -------
     str
+        Such as ``"2019-03-15 06:00:00"``.
 
     Examples
     --------
