@@ -1,4 +1,4 @@
-"""tilth rivers build cama | rapid | reaches: river networks from maps and tables."""
+"""tilth rivers build cama | rapid | reaches | terrain | synthetic."""
 
 from __future__ import annotations
 
@@ -123,6 +123,105 @@ def reaches(
         least_slope=least_slope,
     )
     _write(network, out)
+
+
+@app.command()
+def terrain(
+    elevation: Path | None = typer.Option(
+        None, "--elevation", help="GeoTIFF or NetCDF, m."
+    ),
+    directions: Path | None = typer.Option(
+        None, "--flow-direction", help="GeoTIFF or NetCDF, codes of ESRI or LDD."
+    ),
+    out: Path = _OUT,
+    labels: Path | None = typer.Option(
+        None,
+        "--labels",
+        metavar="NC",
+        help="Where to write the raster of catchments, to regrid runoff and map "
+        "floods with.",
+    ),
+    factor: int | None = typer.Option(
+        None, min=1, help="Cells along the side of a catchment; or --catchment-area."
+    ),
+    catchment_area: str | None = typer.Option(
+        None, "--catchment-area", help="About how large catchments shall be: '100 km2'."
+    ),
+    runoff: str = typer.Option(
+        "300", help="Mean runoff for the size of channels: mm per year, or a raster."
+    ),
+    encoding: str | None = typer.Option(
+        None, help="Of flow directions: esri or ldd; by default recognised."
+    ),
+    adverse_slopes: bool = typer.Option(
+        False, "--adverse-slopes", help="Leave rises along rivers as they are."
+    ),
+    least_slope: float | None = typer.Option(
+        None, "--least-slope", help="Banks are raised where rivers would fall by less."
+    ),
+    layers: int = typer.Option(10, min=1, help="Steps of area in the floodplain."),
+) -> None:
+    """Build a network from elevations, flow directions, or both."""
+    from tilth.core.errors import InputError
+    from tilth.core.files import whole_file
+    from tilth.core.units import parse_quantity
+    from tilth.rivers.network.build import LEAST_SLOPE, build_network, read_raster
+
+    if elevation is None and directions is None:
+        raise InputError("give --elevation, --flow-direction or both")
+    built = build_network(
+        None if elevation is None else read_raster(elevation),
+        None if directions is None else read_raster(directions),
+        factor=factor,
+        catchment_area=(
+            None if catchment_area is None else parse_quantity(catchment_area, "m2")
+        ),
+        runoff=read_raster(runoff) if Path(runoff).exists() else _rate(runoff),
+        encoding=encoding,
+        adverse_slopes=adverse_slopes,
+        least_slope=LEAST_SLOPE if least_slope is None else least_slope,
+        layers=layers,
+    )
+    _write(built.network, out)
+    if labels is not None:
+        with whole_file(labels) as half:
+            built.labels.to_netcdf(half, engine="h5netcdf")
+        typer.echo(f"{labels}: the catchment of each cell")
+
+
+@app.command()
+def synthetic(
+    out: Path = _OUT,
+    catchments: int = typer.Option(1000, min=1, help="Number of catchments."),
+    basins: int = typer.Option(9, min=1, help="Number of rivers that reach the sea."),
+    seed: int = typer.Option(0, help="Of all chance."),
+    labels: Path | None = typer.Option(
+        None, "--labels", metavar="NC", help="Where to write the raster of catchments."
+    ),
+) -> None:
+    """Make a network up, to try the rest without data."""
+    from tilth.core.files import whole_file
+    from tilth.rivers.network.synthetic import catchment_labels, synthetic_network
+
+    network = synthetic_network(catchments, basins=basins, seed=seed)
+    _write(network, out)
+    if labels is not None:
+        with whole_file(labels) as half:
+            catchment_labels(network).to_netcdf(half, engine="h5netcdf")
+        typer.echo(f"{labels}: the catchment of each cell")
+
+
+def _rate(text: str) -> float:
+    """Return a number of mm per year."""
+    from tilth.core.errors import InputError
+
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"--runoff {text}: there is no such file, and a number of mm per year is "
+            "written like 300"
+        ) from None
 
 
 def _write(network: RiverNetwork, out: Path) -> None:
