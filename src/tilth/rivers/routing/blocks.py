@@ -13,7 +13,7 @@ from tilth.core.errors import InputError
 from tilth.core.optional import load
 from tilth.rivers.network.model import RiverNetwork
 from tilth.rivers.routing import output as out
-from tilth.rivers.routing.runs import Plan, Results, walk
+from tilth.rivers.routing.plan import Plan, Results, walk
 from tilth.rivers.routing.state import variables_of
 
 #: Catchments of a block where nobody says otherwise: its arrays of a month in daily

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from tilth.core.errors import InputError
 from tilth.core.model import stamp
 from tilth.core.progress import progress
 from tilth.rivers.network.model import RiverNetwork
 from tilth.rivers.routing import output as out
-from tilth.rivers.routing.forcing import (
-    Input,
-    check_values,
-    loss_input,
-    runoff_input,
-    sea_input,
-)
+from tilth.rivers.routing.blocks import on_dask
 from tilth.rivers.routing.levees import Levees
+from tilth.rivers.routing.plan import Plan, Results, driving, walk
 from tilth.rivers.routing.reservoirs import Reservoirs
-from tilth.rivers.routing.router import Router
 from tilth.rivers.routing.settings import Settings
 from tilth.rivers.routing.state import (
     PREFIX,
@@ -32,8 +23,7 @@ from tilth.rivers.routing.state import (
     state_dataset,
     variables_of,
 )
-from tilth.rivers.routing.structures import rows_within
-from tilth.rivers.routing.times import end_time, period_steps, step_length
+from tilth.rivers.routing.times import end_time, period_steps
 
 
 def route(
@@ -131,7 +121,7 @@ def route(
     """
     settings = settings or Settings()
     names = out.check_names(variables)
-    drive = _driving(network, runoff, base_runoff, evaporation, infiltration, sea_level)
+    drive = driving(network, runoff, base_runoff, evaporation, infiltration, sea_level)
     per = period_steps(drive.seconds, drive.time.size, output)
     if state is not None:
         state = state_dataset(state_arrays(state, network), network)
@@ -142,212 +132,8 @@ def route(
     if blocks is None and not drive.lazy:
         results = _in_memory(plan, threads)
     else:
-        from tilth.rivers.routing.blocks import on_dask
-
         results = on_dask(plan, blocks)
     return _dataset(results, plan, output)
-
-
-@dataclass(frozen=True)
-class Drive:
-    """All that drives a run, in the network's order.
-
-    Parameters
-    ----------
-    time : xarray.DataArray
-        Beginnings of the steps.
-    seconds : float
-        Length of a step.
-    inputs : dict of str to Input
-        Runoff and, where given, base runoff, evaporation and infiltration.
-    sea_level : numpy.ndarray or None
-        ``(time * pieces, terminal)``, m.
-    pieces : int
-        Rows of the sea level in a step.
-    """
-
-    time: xr.DataArray
-    seconds: float
-    inputs: dict[str, Input]
-    sea_level: np.ndarray | None
-    pieces: int
-
-    @property
-    def lazy(self) -> bool:
-        """Whether a forcing is on Dask."""
-        return any(given.lazy for given in self.inputs.values())
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run that is checked but for the values of its forcing.
-
-    Parameters
-    ----------
-    network : RiverNetwork
-        In its own order.
-    settings : Settings
-        How water is routed.
-    state : xarray.Dataset or None
-        Where to begin, in the network's order.
-    drive : Drive
-        What drives it.
-    reservoirs : Reservoirs or None
-        Of this network only.
-    levees : Levees or None
-        Of this network only.
-    per : int
-        Steps in an output interval.
-    names : tuple of str
-        Output variables.
-    """
-
-    network: RiverNetwork
-    settings: Settings
-    state: xr.Dataset | None
-    drive: Drive
-    reservoirs: Reservoirs | None
-    levees: Levees | None
-    per: int
-    names: tuple[str, ...]
-
-    @property
-    def periods(self) -> int:
-        """Number of output intervals."""
-        return self.drive.time.size // self.per
-
-    def subset(self, positions: np.ndarray) -> Plan:
-        """Return the run of some whole components.
-
-        Parameters
-        ----------
-        positions : array of int
-            Their catchments, by position.
-
-        Returns
-        -------
-        Plan
-            In the order of the positions.
-        """
-        network = self.network.subset(positions)
-        drive = self.drive
-        sea = drive.sea_level
-        if sea is not None:
-            ends = positions[network.terminals]
-            sea = sea[:, np.searchsorted(self.network.terminals, ends)]
-        return replace(
-            self,
-            network=network,
-            state=_part_of_state(self, positions),
-            drive=replace(
-                drive,
-                inputs={
-                    name: given.subset(positions)
-                    for name, given in drive.inputs.items()
-                },
-                sea_level=sea,
-            ),
-            reservoirs=rows_within(self.reservoirs, network.ids),
-            levees=rows_within(self.levees, network.ids),
-        )
-
-
-def _part_of_state(plan: Plan, positions: np.ndarray) -> xr.Dataset | None:
-    """Return the state of some whole components."""
-    if plan.state is None:
-        return None
-    part = plan.state.isel(catchment=positions)
-    if "path_from" in plan.network.data:
-        starts = plan.network.data["path_from"].values
-        part = part.isel(path=np.flatnonzero(np.isin(starts, positions)))
-    part.attrs = {}  # the mark is that of the whole network
-    return part
-
-
-class Results:
-    """What a walk fills: output, ledger in exact pairs, and the state.
-
-    Parameters
-    ----------
-    values : dict of str to array
-        ``(period, catchment)``.
-    ledger : array
-        ``(period, len(LEDGER))``.
-    state : dict of str to array
-        By the names of `tilth.rivers.routing.state.VARIABLES`.
-    ids : numpy.ndarray
-        Identifiers in the order of the arrays.
-    """
-
-    def __init__(
-        self,
-        values: dict[str, Any],
-        ledger: Any,
-        state: dict[str, Any],
-        ids: np.ndarray,
-    ) -> None:
-        self.values = values
-        self.ledger = ledger
-        self.state = state
-        self.ids = ids
-
-
-def walk(
-    plan: Plan, threads: int | None, advanced: Callable[[], None] | None = None
-) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
-    """Go through all steps of a run in memory.
-
-    Parameters
-    ----------
-    plan : Plan
-        Its forcing in memory; the values are checked first.
-    threads : int or None
-        For `Router`.
-    advanced : callable, optional
-        Called after each output interval.
-
-    Returns
-    -------
-    values : dict of str to numpy.ndarray
-        ``(period, catchment)`` in the network's order.
-    ledger : numpy.ndarray
-        ``(period, len(LEDGER), 2)``, for `combined_ledger`.
-    state : dict of str to numpy.ndarray
-        At the end.
-
-    Raises
-    ------
-    InputError
-        If values of the forcing cannot be.
-    """
-    drive = plan.drive
-    for given in drive.inputs.values():
-        check_values(given)
-    router = Router(
-        plan.network,
-        plan.settings,
-        plan.state,
-        reservoirs=plan.reservoirs,
-        levees=plan.levees,
-        threads=threads,
-    )
-    shape = (plan.periods, plan.network.size)
-    values = {name: np.empty(shape) for name in plan.names}
-    ledger = np.empty((plan.periods, len(out.LEDGER), 2))
-    for period in range(plan.periods):
-        account = router.account()
-        for step in range(period * plan.per, (period + 1) * plan.per):
-            sea = drive.sea_level
-            if sea is not None:
-                sea = sea[step * drive.pieces : (step + 1) * drive.pieces]
-            now = {name: given.at(step) for name, given in drive.inputs.items()}
-            router.step(account, now.pop("runoff"), drive.seconds, sea_level=sea, **now)
-        for name, array in router.values(account, plan.names).items():
-            values[name][period] = array
-        ledger[period] = account.ledger()
-        if advanced is not None:
-            advanced()
-    return values, ledger, router.arrays._asdict()
 
 
 def _in_memory(plan: Plan, threads: int | None) -> Results:
@@ -356,32 +142,6 @@ def _in_memory(plan: Plan, threads: int | None) -> Results:
         values, pairs, state = walk(plan, threads, work.advance)
     ledger = out.combined_ledger([pairs], plan.network.size)
     return Results(values, ledger, state, plan.network.ids)
-
-
-def _driving(
-    network: RiverNetwork,
-    runoff: xr.DataArray,
-    base_runoff: xr.DataArray | None,
-    evaporation: xr.DataArray | None,
-    infiltration: xr.DataArray | None,
-    sea_level: xr.DataArray | float | None,
-) -> Drive:
-    """Return what drives a run, checked but for the values of lazy arrays."""
-    inputs = {"runoff": runoff_input(runoff, network)}
-    time = runoff["time"]
-    seconds = step_length(time)
-    if base_runoff is not None:
-        base = runoff_input(base_runoff, network, "base_runoff")
-        if not np.array_equal(base.time, time.values):
-            raise InputError("base_runoff and runoff must be given at the same times")
-        inputs["base_runoff"] = base
-    for name, loss in (("evaporation", evaporation), ("infiltration", infiltration)):
-        if loss is not None:
-            inputs[name] = loss_input(loss, network, time, name)
-    sea, pieces = None, 1
-    if sea_level is not None:
-        sea, pieces = sea_input(sea_level, network, time)
-    return Drive(time, seconds, inputs, sea, pieces)
 
 
 def _dataset(results: Results, plan: Plan, output: str) -> xr.Dataset:
