@@ -78,6 +78,7 @@ class Router:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from tilth.rivers.network.synthetic import synthetic_network
     >>> router = Router(synthetic_network(50, basins=2, seed=3))
     >>> hour = router.advance(np.full(50, 2.0), 3600.0)

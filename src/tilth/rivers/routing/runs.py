@@ -106,6 +106,7 @@ def route(
 
     Examples
     --------
+    >>> import numpy as np, xarray as xr
     >>> from tilth.rivers.network.synthetic import synthetic_network
     >>> network = synthetic_network(50, basins=2, seed=3)
     >>> days = np.arange("2019-03-01", "2019-03-04", dtype="datetime64[D]")
