@@ -142,7 +142,7 @@ def _from_csv(path: Path, units: str, run: xr.DataArray) -> xr.DataArray:
 
     try:
         table = pd.read_csv(path, index_col=0)
-        times = pd.to_datetime(table.index, format="ISO8601")
+        times = pd.to_datetime(table.index, format="ISO8601", utc=True)
         values = table.to_numpy(float)
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(
@@ -152,7 +152,8 @@ def _from_csv(path: Path, units: str, run: xr.DataArray) -> xr.DataArray:
     ids = _same_kind([str(name) for name in table.columns], run)
     return xr.DataArray(
         values,
-        {"time": times, "catchment": ids},
+        # Times with a zone are taken in UTC; those of runs have none.
+        {"time": times.tz_localize(None).to_numpy(), "catchment": ids},
         ("time", "catchment"),
         attrs={"units": units},
     )
