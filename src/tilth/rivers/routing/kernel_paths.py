@@ -17,8 +17,9 @@ __all__ = ["path_flows", "path_moves"]
 def path_flows(first, last, dt, geometry, state, constants, work):
     """Find the flow of bifurcation paths, and add it to what must be given; compiled.
 
-    The sum over a path's levels is limited to a share of the smaller storage. There
-    is no flow between catchments that do not follow the inertial law.
+    The sum over a path's levels is limited to a share of the smaller storage, so that
+    a path brings nothing to a catchment without water. There is no flow between
+    catchments that do not follow the inertial law.
 
     Parameters
     ----------

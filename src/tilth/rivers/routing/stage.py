@@ -25,7 +25,7 @@ import numpy as np
 from numba import njit
 
 from tilth.core.errors import InputError
-from tilth.rivers.routing.arrays import Geometry
+from tilth.rivers.routing.arrays import Geometry, plain
 from tilth.rivers.routing.levees import levee_stage
 
 __all__ = ["Stages", "levee_stage_at", "stage_in_layer", "stages", "storage_at"]
@@ -192,7 +192,7 @@ def stages(geometry: Geometry, storage: np.ndarray) -> Stages:
     InputError
         If a storage is negative or not a number.
     """
-    held = np.ascontiguousarray(storage, np.float64)
+    held = plain(storage, np.float64)
     if held.shape != geometry.area.shape:
         raise InputError(
             f"storage has the shape {held.shape}, the network {geometry.area.size} "
