@@ -9,6 +9,7 @@ import numpy as np
 import pyflwdir
 import xarray as xr
 from numba import njit
+from pyflwdir import core_d8
 
 from tilth.core.errors import InputError
 from tilth.core.model import stamp
@@ -263,8 +264,11 @@ def _flow(
         # Filled in single precision inside: lowered to zero so that digits are left.
         low = raster.values - np.nanmin(raster.values)
         _, codes = pyflwdir.dem.fill_depressions(low, nodata=np.nan)
-    flow = pyflwdir.from_array(codes, ftype="d8", check_ftype=False)
-    reached = flow.idxs_seq.size
+    terminals = core_d8.from_array(codes, dtype=np.int64)[1]
+    reached = 0
+    if terminals.size:
+        flow = pyflwdir.from_array(codes, ftype="d8", check_ftype=False)
+        reached = flow.idxs_seq.size
     if reached < raster.valid.sum():
         raise InputError(
             f"flow_direction goes in circles: the water of "
