@@ -85,11 +85,22 @@ def test_runoff_on_dask_gives_a_lazy_result_with_the_same_bits(network, runoff, 
     same_bits(route(network, runoff), lazy.compute().sel(catchment=network.ids))
 
 
-def test_a_lazy_state_begins_the_next_run(network, runoff):
+def test_a_lazy_state_begins_the_next_run_and_is_computed_once(
+    network, runoff, monkeypatch
+):
     first, second = runoff.isel(time=slice(4)), runoff.isel(time=slice(4, 8))
+    plain = route(network, second, final_state(route(network, first)))
+    routed = []
+    walk = module.walk
+
+    def watched(plan, **options):
+        routed.append(plan.network.size)
+        return walk(plan, **options)
+
+    monkeypatch.setattr(module, "walk", watched)
     lazy = route(network, first, blocks=3)
     again = route(network, second, final_state(lazy), blocks=2)
-    plain = route(network, second, final_state(route(network, first)))
+    assert sum(routed) == network.size
     same_bits(plain, again.compute().sel(catchment=network.ids))
 
 

@@ -145,7 +145,9 @@ def _tasks(dask: Any, array: Any, plan: Plan, parts: list[np.ndarray]) -> list[A
         # In one chunk where it is in memory: a block then takes its own when it runs.
         name: given
         if given.lazy
-        else replace(given, values=array.from_array(given.values, chunks=-1))
+        else replace(
+            given, values=array.from_array(given.values, chunks=-1, name=False)
+        )
         for name, given in plan.drive.inputs.items()
     }
     plan = replace(plan, drive=replace(plan.drive, inputs=inputs))

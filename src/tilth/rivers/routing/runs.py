@@ -83,6 +83,7 @@ def route(
         lie group by group (``result.sel(catchment=network.ids)`` brings them back).
         By default so for runoff on Dask, in groups as large as its chunks, and
         otherwise all is computed at once. Numbers are the same, to the last bit.
+        Compute what is wanted together: each computation routes its blocks anew.
 
     Returns
     -------

@@ -176,6 +176,7 @@ def state_arrays(state: xr.Dataset, network: RiverNetwork) -> State:
     """
     needed = variables_of(network)
     require_variables(state, [*needed, "catchment"], "a state of the rivers")
+    state = state[list(needed)].compute()  # of a lazy run: at once, not by variable
     rows = state.indexes["catchment"].get_indexer(pd.Index(network.ids))
     if (rows < 0).any() or rows.size != state.sizes["catchment"]:
         missing = network.ids[rows < 0]
