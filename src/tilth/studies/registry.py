@@ -69,6 +69,11 @@ STUDIES: dict[str, Study] = {
             "The flood of cyclone Idai, day by day beside CaMa-Flood",
             "tilth.studies.idai_flood:run",
         ),
+        Study(
+            "calibrate_by_gauge",
+            "Emulator and rivers calibrated together on discharge, by gradient",
+            "tilth.studies.calibrate_by_gauge:run",
+        ),
     )
 }
 
