@@ -1,10 +1,13 @@
 """Runs of the rivers on datasets: restarts, books, units, calendars, bad input."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from tilth.core.errors import InputError, UnitsError
+from tilth.rivers.routing import runs as module
 from tilth.rivers.routing.levees import Levees
 from tilth.rivers.routing.output import LEDGER, VARIABLES
 from tilth.rivers.routing.reservoirs import Reservoirs
@@ -219,6 +222,22 @@ def test_only_the_variables_asked_for_come_and_all_say_what_they_are(network, ru
     assert "courant=0.7" in result.attrs["history"]
     assert result.attrs["end"].startswith("2019-03-03T00:00")
     assert {"lat", "lon"} <= set(result.coords)
+
+
+def test_a_long_run_shows_how_far_it_has_come(network, runoff, monkeypatch):
+    works = []
+    plain = module.progress
+
+    @contextlib.contextmanager
+    def watched(description, total):
+        with plain(description, total) as work:
+            works.append(work)
+            yield work
+
+    monkeypatch.setattr(module, "progress", watched)
+    route(network, runoff, output="12h")
+    (work,) = works
+    assert (work.description, work.total, work.done) == ("routing", 4, 4)
 
 
 def test_rivers_without_runoff_and_sea_stay_dry(network, runoff):
