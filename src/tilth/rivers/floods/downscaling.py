@@ -47,7 +47,9 @@ def downscale_depth(
     level : xarray.DataArray, shape (..., catchment)
         Level of the water, m. Held in memory.
     labels : xarray.DataArray of int, shape (y, x)
-        Position of each pixel's catchment in `level`; negative where it has none.
+        Identifier of each pixel's catchment, as in the coordinate ``catchment`` of
+        `level` (without one, its position from 0). No pixel's identifier is negative,
+        and 0 means none as well, unless it is one.
     ground : xarray.DataArray, shape (y, x)
         Height of each pixel, m; NaN where it is not known. Like `labels` it may be
         backed by Dask, in the same chunks.
@@ -69,8 +71,10 @@ def downscale_depth(
     Raises
     ------
     InputError
-        If the rasters differ in shape, labels lead out of `level`, units are no
-        length, or `volume` comes without `pixel_area`.
+        If the rasters differ in shape, a label is not among the catchments, units are
+        no length, or `volume` comes without `pixel_area`.
+    KernelError
+        The same of labels backed by Dask, when they are computed.
 
     Notes
     -----
@@ -83,6 +87,7 @@ def downscale_depth(
     et al. (2011), J. Hydrol. 404, 13-29 (height above the nearest drainage).
     """
     _check(level, labels, ground, pixel_area, volume)
+    labels = _as_positions(level, labels)
     n, extra = level.sizes["catchment"], [d for d in level.dims if d != "catchment"]
     stacked = level.transpose(*extra, "catchment")
     levels = stacked.values.reshape(-1, n).astype(float)
@@ -103,6 +108,42 @@ def downscale_depth(
             units="1", long_name="volume of the pixels less that of the catchment"
         )
     return result
+
+
+def _as_positions(level: xr.DataArray, labels: xr.DataArray) -> xr.DataArray:
+    """Return the position of each pixel's catchment, negative where it has none."""
+    index = level.indexes.get("catchment")
+    ids = np.arange(level.sizes["catchment"]) if index is None else np.asarray(index)
+    if ids.dtype.kind not in "iu":
+        raise InputError(
+            f"catchments are called {ids[0]!r} and the like, which no raster holds: "
+            "label pixels and catchments with whole numbers"
+        )
+    if labels.chunks is None:
+        return labels.copy(data=_positions(labels.values, ids=ids))
+    return apply_kernel(
+        _positions,
+        labels,
+        core_dims=[()],
+        output_dtypes=[np.int64],
+        options={"ids": ids},
+    )
+
+
+def _positions(labels: np.ndarray, *, ids: np.ndarray) -> np.ndarray:
+    """Return positions of identifiers, -1 for none."""
+    order = np.argsort(ids)
+    place = np.searchsorted(ids, labels, sorter=order)
+    position = order[np.minimum(place, ids.size - 1)]
+    known = ids[position] == labels
+    strange = ~known & (labels > 0)
+    if strange.any():
+        raise InputError(
+            f"{int(strange.sum())} pixels have labels that are no catchments, the "
+            f"first is {labels[strange][0]}; catchments are called {ids.min()} to "
+            f"{ids.max()}"
+        )
+    return np.where(known, position, -1)
 
 
 _VOLUME_ATTRS = {"units": "m3", "long_name": "water on the pixels of the catchment"}
@@ -281,14 +322,6 @@ def _check(
             raise InputError(
                 f"{name} must be in {units}, its units are "
                 f"{array.attrs.get('units')!r}: use tilth.core.units.convert"
-            )
-    # A lazy raster is not gone through only to be looked at.
-    if labels.chunks is None and labels.size:
-        highest = int(labels.max())
-        if highest >= level.sizes["catchment"]:
-            raise InputError(
-                f"a label is {highest}, but there are {level.sizes['catchment']} "
-                "catchments, counted from 0: are labels identifiers?"
             )
     if volume is not None and pixel_area is None:
         raise InputError("volume needs pixel_area, in m2, to be held by the pixels")

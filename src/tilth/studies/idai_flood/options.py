@@ -119,4 +119,5 @@ def _tide(case: Case, runs: dict[str, xr.Dataset]):
         [f"the largest river mouth, row {row}, column {column}"],
         name="options_at_the_mouth",
         reference_name="base run",
+        scored=False,
     )
