@@ -9,11 +9,14 @@ infiltration go out, and the levels follow from the storages.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 
 from tilth.core.errors import InputError
 from tilth.rivers.routing.arrays import Forcing, Geometry, Ledger, State, Totals
+from tilth.rivers.routing.kernel_edition import edition_of
 from tilth.rivers.routing.kernel_step import Work, advance_components
 from tilth.rivers.routing.settings import Settings
 
@@ -106,34 +109,55 @@ def advance(
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _advance(
-    geometry, state, forcing, seconds, constants, given, totals, ledger, first, last
-):
-    """Make the memory ready, advance components, and turn totals into means."""
-    n = geometry.area.size
-    low, high = geometry.first[first], geometry.first[last]
-    # Memory that is not touched costs nothing: it is not cleared for other components.
-    work = Work(
-        np.empty(n),
-        np.empty(n),
-        np.empty(n),
-        np.empty(n),
-        np.empty(n),
-        np.empty(n),
-        np.empty(n),
-        np.empty(n),
-        np.zeros(n if geometry.reservoirs.row.size else 0),
+def _compiled_advance(edition: int) -> Callable[..., int]:
+    """Return the function that advances, compiled for these sources.
+
+    It makes the memory ready, advances components, and turns totals into means.
+    """
+
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def run(
+        geometry, state, forcing, seconds, constants, given, totals, ledger, first, last
+    ):
+        n = geometry.area.size
+        low, high = geometry.first[first], geometry.first[last]
+        # Memory that is not touched costs nothing: only these components' is cleared.
+        work = Work(
+            np.empty(n),
+            np.empty(n),
+            np.empty(n),
+            np.empty(n),
+            np.empty(n),
+            np.empty(n),
+            np.empty(n),
+            np.empty(n),
+            np.zeros(n if geometry.reservoirs.row.size else 0),
+        )
+        for i in range(low, high):
+            work.level_before[i] = geometry.bed[i] + state.river_depth[i]
+            work.demand[i] = 0.0
+            work.net[i] = 0.0
+        for total in totals:
+            total[low:high] = 0.0
+        advance_components(
+            first, last, geometry, state, forcing, seconds, constants, given, totals,
+            ledger, work,
+        )  # fmt: skip
+        for total in totals:
+            total[low:high] /= seconds
+        return edition
+
+    return run
+
+
+_advance = _compiled_advance(
+    edition_of(
+        "fluxes",
+        "kernel_paths",
+        "kernel_roots",
+        "kernel_step",
+        "levees",
+        "reservoirs",
+        "stage",
     )
-    for i in range(low, high):
-        work.level_before[i] = geometry.bed[i] + state.river_depth[i]
-        work.demand[i] = 0.0
-        work.net[i] = 0.0
-    for total in totals:
-        total[low:high] = 0.0
-    advance_components(
-        first, last, geometry, state, forcing, seconds, constants, given, totals,
-        ledger, work,
-    )  # fmt: skip
-    for total in totals:
-        total[low:high] /= seconds
+)

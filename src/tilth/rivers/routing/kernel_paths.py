@@ -1,7 +1,4 @@
-"""Bifurcation paths within a sub-step: their flow, its limits, and what it moves.
-
-Compiled; as `kernel_step`, this file must be touched after a change in `fluxes`.
-"""
+"""Bifurcation paths within a sub-step: their flow, its limits, and what it moves."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from tilth.rivers.routing.fluxes import path_flow
 __all__ = ["path_flows", "path_moves"]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def path_flows(first, last, dt, geometry, state, constants, work):
     """Find the flow of bifurcation paths, and add it to what must be given; compiled.
 
@@ -41,6 +38,7 @@ def path_flows(first, last, dt, geometry, state, constants, work):
         p = order[number]
         i, j = start[p], end[p]
         if law[i] != INERTIAL or law[j] != INERTIAL:
+            flows[p, :] = 0.0
             continue
         slope = (level[i] - level[j]) / length[p]
         slope = min(max(slope, -steepest), steepest)
@@ -73,7 +71,7 @@ def path_flows(first, last, dt, geometry, state, constants, work):
             demand[j] -= total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def path_moves(first, last, dt, geometry, state, totals, work):
     """Limit the flow of paths by what their donors have, and move it; compiled.
 

@@ -13,7 +13,7 @@ __all__ = ["inverse_cube_root"]
 _MAGIC = np.int64(0x553EF0FF289DD796)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def inverse_cube_root(x):
     r"""Return :math:`x^{-1/3}`; compiled.
 

@@ -1,10 +1,8 @@
 """Components advanced step by step: flows, their limits, the storages after them.
 
-What is compiled here calls `stage`, `fluxes`, `levees` and `reservoirs`; numba's cache
-of a function is renewed when its own file changes, and only then: after a change in
-one of those, touch this file and `kernel`. Two rules make it fast: arrays are taken
-out of their tuples once, before all loops, and nothing but plain numbers is given to
-functions within the loop over catchments, because numba counts references to arrays.
+Two rules make it fast: arrays are taken out of their tuples once, before all loops,
+and nothing but plain numbers is given to functions within the loop over catchments,
+because numba counts references to arrays.
 """
 
 from __future__ import annotations
@@ -62,7 +60,7 @@ class Work(NamedTuple):
     arriving: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def advance_components(
     first, last, geometry, state, forcing, seconds, constants, given, totals, ledger,
     work,

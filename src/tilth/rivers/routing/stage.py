@@ -19,6 +19,7 @@ Yamazaki et al. (2011), Water Resources Research 47, W04501, eqs. 1-2.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from numba import njit
 
 from tilth.core.errors import InputError
 from tilth.rivers.routing.arrays import Geometry, plain
+from tilth.rivers.routing.kernel_edition import edition_of
 from tilth.rivers.routing.levees import levee_stage
 
 __all__ = ["Stages", "levee_stage_at", "stage_in_layer", "stages", "storage_at"]
@@ -58,7 +60,7 @@ class Stages(NamedTuple):
     water_level: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def stage_in_layer(above, k, layers, low, rise, length, width, layer_width):
     """Return how water stands whose level is in a layer of the floodplain; compiled.
 
@@ -94,7 +96,7 @@ def stage_in_layer(above, k, layers, low, rise, length, width, layer_width):
     return low + rise * share, (k + share) / layers
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def levee_stage_at(storage, i, geometry):
     """Return how water stands between a levee's base and its drowning; compiled.
 
@@ -130,47 +132,55 @@ def levee_stage_at(storage, i, geometry):
     return flood, fraction, protected
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _stages(geometry, storage, out):
-    """Fill `out` with how the water of every catchment stands; compiled."""
-    length, width, depth = geometry.length, geometry.width, geometry.depth
-    layer_width, bed = geometry.layer_width, geometry.bed
-    height, volume = geometry.layer_height, geometry.layer_storage
-    levee, base = geometry.levees.row, geometry.levees.base_storage
-    full = geometry.levees.full_storage
-    leveed = levee.size > 0
-    layers = volume.shape[1] - 1
-    for i in range(storage.size):
-        now = storage[i]
-        bottom = length[i] * width[i]
-        river, flood, fraction, held, protected = now / bottom, 0.0, 0.0, 0.0, 0.0
-        if now > volume[i, 0]:
-            row = levee[i] if leveed else -1
-            if row >= 0 and base[row] < now and now < full[row]:
-                flood, fraction, protected = levee_stage_at(now, i, geometry)
-            else:
-                k = 0
-                while k < layers and now > volume[i, k + 1]:
-                    k += 1
-                flood, fraction = stage_in_layer(
-                    now - volume[i, k],
-                    k,
-                    layers,
-                    height[i, k],
-                    height[i, min(k + 1, layers)] - height[i, k],
-                    length[i],
-                    width[i],
-                    layer_width[i],
-                )
-            held = max(now - volume[i, 0] - bottom * flood, 0.0)
-            protected = min(protected, held)
-            river = depth[i] + flood
-        out.river_depth[i] = river
-        out.flood_depth[i] = flood
-        out.flood_fraction[i] = fraction
-        out.flood_storage[i] = held
-        out.protected_storage[i] = protected
-        out.water_level[i] = bed[i] + river
+def _compiled_stages(edition: int) -> Callable[..., int]:
+    """Return the function that fills `Stages`, compiled for these sources."""
+
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def fill(geometry, storage, out):
+        length, width, depth = geometry.length, geometry.width, geometry.depth
+        layer_width, bed = geometry.layer_width, geometry.bed
+        height, volume = geometry.layer_height, geometry.layer_storage
+        levee, base = geometry.levees.row, geometry.levees.base_storage
+        full = geometry.levees.full_storage
+        leveed = levee.size > 0
+        layers = volume.shape[1] - 1
+        for i in range(storage.size):
+            now = storage[i]
+            bottom = length[i] * width[i]
+            river, flood, fraction, held, protected = now / bottom, 0.0, 0.0, 0.0, 0.0
+            if now > volume[i, 0]:
+                row = levee[i] if leveed else -1
+                if row >= 0 and base[row] < now and now < full[row]:
+                    flood, fraction, protected = levee_stage_at(now, i, geometry)
+                else:
+                    k = 0
+                    while k < layers and now > volume[i, k + 1]:
+                        k += 1
+                    flood, fraction = stage_in_layer(
+                        now - volume[i, k],
+                        k,
+                        layers,
+                        height[i, k],
+                        height[i, min(k + 1, layers)] - height[i, k],
+                        length[i],
+                        width[i],
+                        layer_width[i],
+                    )
+                held = max(now - volume[i, 0] - bottom * flood, 0.0)
+                protected = min(protected, held)
+                river = depth[i] + flood
+            out.river_depth[i] = river
+            out.flood_depth[i] = flood
+            out.flood_fraction[i] = fraction
+            out.flood_storage[i] = held
+            out.protected_storage[i] = protected
+            out.water_level[i] = bed[i] + river
+        return edition
+
+    return fill
+
+
+_stages = _compiled_stages(edition_of("stage", "levees"))
 
 
 def stages(geometry: Geometry, storage: np.ndarray) -> Stages:

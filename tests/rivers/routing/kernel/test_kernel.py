@@ -17,7 +17,8 @@ from tilth.rivers.routing.arrays import (
     forcing_of,
 )
 from tilth.rivers.routing.geometry import geometry_of
-from tilth.rivers.routing.kernel import advance
+from tilth.rivers.routing.kernel import _advance, advance
+from tilth.rivers.routing.kernel_edition import edition_of
 from tilth.rivers.routing.levees import Levees
 from tilth.rivers.routing.reservoirs import Reservoirs
 from tilth.rivers.routing.settings import Settings
@@ -352,3 +353,14 @@ def test_an_interval_is_cut_into_equal_outer_steps_not_longer_than_asked():
     assert chosen.outer_steps(5400.0) == 2
     assert chosen.outer_steps(60.0) == 1
     assert Settings(time_step=0.1).outer_steps(0.3) == 3
+
+
+def test_compiled_code_is_told_apart_by_the_sources_it_was_made_of():
+    whole = edition_of("fluxes", "stage")
+    assert whole != edition_of("stage") != edition_of("fluxes")
+    assert whole == edition_of("fluxes", "stage") < 2**60
+    enclosed = [cell.cell_contents for cell in _advance.py_func.__closure__]
+    called = ("fluxes", "kernel_paths", "kernel_roots", "kernel_step", "levees")
+    assert enclosed == [edition_of(*called, "reservoirs", "stage")]
+    with pytest.raises(InputError, match="no module water"):
+        edition_of("water")
