@@ -29,8 +29,10 @@ NAMES = [
     "mizoguchi-freezing",
     "noahmp-bondville",
     "nwm-routelink",
+    "photogea-ball-berry",
     "plumber2-scores",
     "rapid-five-reaches",
+    "tumbarumba-spot",
     "vic-findley",
     "vic-stehekin",
 ]
@@ -142,6 +144,7 @@ def test_every_registered_dataset_states_its_terms_and_how_to_get_it():
             "fleet",
             "land",
             "rivers",
+            "stomata",
         )
         assert about.files
 
