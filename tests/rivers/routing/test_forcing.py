@@ -131,7 +131,14 @@ def test_a_gap_far_into_a_long_run_is_found(network):
         (-9999.0, "mm day-1", "is its sign or a fill value wrong"),
         (-30.0, "mm day-1", "runoff below zero is at most some dew"),
         (np.inf, "mm day-1", "inf"),
-        (1e6, "m3 s-1", "credible"),
+        (2e6, "m3 s-1", r"credible is -0.6 to 1e\+06: look for a fill value"),
+        (-1.0, "m3 s-1", "runoff below zero is at most some dew"),
+        (40.0, "kg m-2 s-1", "is 40 kg m-2 s-1 .* credible is -0.0002 to 0.15"),
+        (
+            5e4,
+            "mm day-1",
+            r"is 50000 mm day-1 .* credible is -17.3 to 1.3e\+04",
+        ),
     ],
 )
 def test_runoff_that_cannot_be_is_refused_with_the_likely_reason(
@@ -142,6 +149,11 @@ def test_runoff_that_cannot_be_is_refused_with_the_likely_reason(
     with pytest.raises(InputError, match=words) as caught:
         check_values(runoff_input(given(network, values, units), network))
     assert "at catchment 20 at 2019-03-02" in str(caught.value)
+
+
+def test_a_river_from_beyond_the_map_may_flow_in(network):
+    inflow = given(network, [[2e5, 0.0, 0.0]] * 2, "m3 s-1")
+    check_values(runoff_input(inflow, network))
 
 
 def test_heavy_rain_and_dew_are_not_refused(network):

@@ -29,6 +29,10 @@ _log = logging.getLogger(__name__)
 #: none, as some land models give it.
 _MOST_RUNOFF, _MOST_DEW = 0.15, 2e-4
 
+#: Most that flows into a catchment where volumes are given, m3 s-1, more than any
+#: river: beside its runoff it may be a river from beyond the edge of a map.
+_MOST_INFLOW = 1e6
+
 #: Most that open water evaporates or ground takes up, m s-1: 30 mm a day at a hot and
 #: windy place, coarse sand's conductivity of some metres a day.
 _MOST_LOSS = {"evaporation": 4e-7, "infiltration": 1e-4}
@@ -62,7 +66,9 @@ class Input:
     ids : numpy.ndarray
         Identifiers of the catchments.
     area : numpy.ndarray or None
-        Of the catchments, m2, where the forcing is a volume and it is known.
+        Of the catchments, m2, where the model's units are a volume and it is known.
+    per_area : bool
+        Whether the values are per area, and the model's units a volume.
     """
 
     name: str
@@ -72,6 +78,7 @@ class Input:
     time: np.ndarray
     ids: np.ndarray
     area: np.ndarray | None = None
+    per_area: bool = False
 
     @property
     def lazy(self) -> bool:
@@ -116,7 +123,11 @@ class Input:
 
 
 def _input(
-    name: str, data: xr.DataArray, factor: Any, area: np.ndarray | None = None
+    name: str,
+    data: xr.DataArray,
+    factor: Any,
+    area: np.ndarray | None = None,
+    per_area: bool = False,
 ) -> Input:
     """Return aligned data as an input."""
     return Input(
@@ -127,6 +138,7 @@ def _input(
         time=data["time"].values,
         ids=data["catchment"].values,
         area=area,
+        per_area=per_area,
     )
 
 
@@ -161,11 +173,12 @@ def runoff_input(
     units = _units(values, name, _SPELLED)
     area = network.data["area"].values if "area" in network.data else None
     try:
-        factor: Any = float(convert_values(1.0, units, "m3 s-1"))
+        volume = float(convert_values(1.0, units, "m3 s-1"))
     except UnitsError:
         network.require("area")
         factor = _rate(units, name, _SPELLED) * network.data["area"].values
-    return _input(name, values, factor, area)
+        return _input(name, values, factor, area, per_area=True)
+    return _input(name, values, volume, area)
 
 
 def loss_input(
@@ -286,22 +299,19 @@ def check_values(given: Input) -> None:
         If values have gaps, are negative where they must not be (losses; runoff
         further below zero than dew), or larger than nature's.
     """
-    low, high, units = -np.inf, np.inf, "m s-1"
-    per = given.factor
-    if given.name in _MOST_LOSS:
-        low, high = 0.0, _MOST_LOSS[given.name]
-    elif given.area is not None:
-        low, high, units = -_MOST_DEW, _MOST_RUNOFF, "kg m-2 s-1"
-        per = given.factor * (WATER_DENSITY / given.area)
+    low, high = _limits(given)
     values, total = given.values, 0.0
     for first in range(0, values.shape[0], 64):
-        rates = values[first : first + 64].astype(float) * per
-        wrong = ~((rates >= low) & (rates <= high) & np.isfinite(rates))
+        numbers = values[first : first + 64].astype(float) * given.factor
+        wrong = ~((numbers >= low) & (numbers <= high) & np.isfinite(numbers))
         if wrong.any():
-            _refuse(given, first, rates, wrong, (low, high, units))
-        total += float(rates.mean(axis=1).sum()) if rates.size else 0.0
-    year = total / max(values.shape[0], 1) * 365.25 * SECONDS_PER_DAY
-    if given.name == "runoff" and given.area is not None and 0 < year < _LEAST_RUNOFF:
+            _refuse(given, first, wrong, low, high)
+        total += float(numbers.sum(axis=1).sum())
+    if given.name != "runoff" or given.area is None or not values.size:
+        return
+    rate = total / (values.shape[0] * given.area.sum())
+    year = rate * 1000.0 * 365.25 * SECONDS_PER_DAY
+    if 0.0 < year < _LEAST_RUNOFF:
         _log.warning(
             "runoff is %.2g mm per year on average, drier than any desert: are its "
             "units those of its values, %s? kg m-2 s-1 is 86400 times mm day-1",
@@ -310,18 +320,26 @@ def check_values(given: Input) -> None:
         )
 
 
+def _limits(given: Input) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the most that can be at each catchment, model's units."""
+    every = np.ones(given.ids.size)
+    if given.name in _MOST_LOSS:
+        return 0.0 * every, _MOST_LOSS[given.name] * every
+    if given.area is None:
+        return -np.inf * every, _MOST_INFLOW * every
+    least = -_MOST_DEW / WATER_DENSITY * given.area
+    if given.per_area:
+        return least, _MOST_RUNOFF / WATER_DENSITY * given.area
+    return least, _MOST_INFLOW * every
+
+
 def _refuse(
-    given: Input,
-    first: int,
-    rates: np.ndarray,
-    wrong: np.ndarray,
-    limits: tuple[float, float, str],
+    given: Input, first: int, wrong: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> None:
-    """Raise for the first value that cannot be, counting those of the whole forcing."""
-    low, high, units = limits
+    """Raise for the first value that cannot be, in the units it was given in."""
     row, column = (int(i) for i in np.argwhere(wrong)[0])
     place = f"at catchment {given.ids[column]} at {when(given.time[first + row])}"
-    bad = float(rates[row, column])
+    bad = float(given.values[first + row, column])
     if np.isnan(bad):
         gaps = int(np.isnan(given.values).sum())
         raise InputError(
@@ -329,8 +347,8 @@ def _refuse(
             f"{place}: a river cannot wait for them; interpolate in time, or fill "
             "with 0 where there is no land"
         )
-    rule = f"credible is {low:g} to {high:g} {units}"
-    if bad < low:
+    least, most = (float(x[column] / given.factor[column]) for x in (low, high))
+    if bad < least:
         hint = (
             "condensation on water belongs to the runoff; here clip it to 0"
             if given.name in _MOST_LOSS
@@ -339,16 +357,18 @@ def _refuse(
         )
     else:
         hint = "look for a fill value"
+        rate = _MOST_RUNOFF if given.per_area else 0.0
+        rate = _MOST_LOSS.get(given.name, rate / WATER_DENSITY) * WATER_DENSITY
         for factor, meant in ((86400.0, "mm day-1"), (3600.0, "mm per hour")):
-            if bad / factor <= high:
+            if bad / factor <= rate:
                 hint = (
-                    f"values in {meant}, but the units say "
-                    f"{given.units!r}? Then correct the attribute"
+                    f"values in {meant}, but the units say {given.units!r}? Then "
+                    "correct the attribute"
                 )
                 break
     raise InputError(
-        f"{given.name} is {bad:g} {units} {place}, {rule}: {hint} "
-        f"({int(wrong.sum())} values like it there)"
+        f"{given.name} is {bad:g} {given.units} {place}, credible is {least:.3g} to "
+        f"{most:.3g}: {hint} ({int(wrong.sum())} values like it there)"
     )
 
 
