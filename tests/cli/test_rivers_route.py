@@ -184,6 +184,8 @@ def test_the_sea_evaporation_dams_and_levees_change_a_run_and_its_books(folder):
         return open_all(out)
 
     plain = go()
+    full = go("--filled")
+    assert float(full["storage"][0].sum()) > float(plain["storage"][0].sum())
     high = go("--sea-level", "3 m")
     assert float(high["outflow_volume"].sum()) < float(plain["outflow_volume"].sum())
     dry = go("--evaporation", "10 mm day-1", "--infiltration", "5 mm day-1")
@@ -243,6 +245,7 @@ def test_a_file_of_the_sea_is_given_at_every_mouth_and_may_be_finer(folder):
         (("n.nc", "runoff.nc", "--sea-level", "high"), "not a number with units"),
         (("n.nc", "runoff.nc", "--sea-level", "s.nc1"), "there is no s.nc1"),
         (("n.nc", "runoff.nc", "--state", "labels.nc"), "needs the variable"),
+        (("n.nc", "runoff.nc", "--state", "n.nc", "--filled"), "not with both"),
         (("n.nc", "runoff.nc", "--evaporation", "3"), "not a number with units"),
         (("n.nc", "runoff.nc", "--levees", "bad.csv"), "it lacks share"),
     ],

@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from tilth.rivers.network import RiverNetwork
+    from tilth.rivers.routing.settings import Settings
 
 T = TypeVar("T")
 
 #: Names that models give to all runoff, and the two parts where they are apart (ALMA).
-_RUNOFF = ("runoff", "Qtot", "mrro", "ro", "RUNOFF")
+_RUNOFF = ("runoff", "Qtot", "mrro", "ro", "RUNOFF", "Qext")
 _PARTS = ("Qs", "Qsb")
 
 _ROWS = {"lat", "latitude", "y"}
@@ -145,6 +146,8 @@ def runoff_of(data: xr.Dataset, name: str | None, units: str | None) -> xr.DataA
             f"none of {', '.join(map(str, data.data_vars)) or 'nothing'} is known as "
             f"runoff ({', '.join(_RUNOFF)}, or Qs and Qsb): name it with --runoff"
         )
+    if "rivid" in runoff.dims:  # RAPID's name for the reach
+        runoff = runoff.rename(rivid="catchment")
     return runoff if units is None else runoff.assign_attrs(units=units)
 
 
@@ -164,29 +167,40 @@ def is_grid(runoff: xr.DataArray) -> bool:
     return any(str(dim).lower() in _ROWS for dim in runoff.dims)
 
 
-def begin_state(path: Path, network: RiverNetwork) -> xr.Dataset:
-    """Read where to begin: a state of a run, or a restart of CaMa-Flood.
+def begin_state(
+    path: Path | None, filled: bool, network: RiverNetwork, settings: Settings
+) -> xr.Dataset | None:
+    """Return where to begin: a state of a run, or a restart of CaMa-Flood.
 
     Parameters
     ----------
-    path : path
+    path : path, optional
         NetCDF.
+    filled : bool
+        Begin with channels that the sea has filled instead.
     network : RiverNetwork
+        Of the run.
+    settings : Settings
         Of the run.
 
     Returns
     -------
-    xarray.Dataset
-        The state.
+    xarray.Dataset or None
+        The state; None where neither is asked for.
 
     Raises
     ------
     InputError
-        If it is neither.
+        If both are, or the file is no state.
     """
+    from tilth.core.errors import InputError
     from tilth.rivers.network.cama_runs import read_cama_restart
-    from tilth.rivers.routing.state import open_state
+    from tilth.rivers.routing.state import filled_channels, open_state
 
+    if path is None:
+        return filled_channels(network, settings) if filled else None
+    if filled:
+        raise InputError("begin with --state or --filled, not with both")
     if "rivsto" in open_series([path], "a state"):
         return read_cama_restart(path, network)
     return open_state(path)

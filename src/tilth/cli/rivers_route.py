@@ -57,8 +57,15 @@ def route(
     negative_as_zero: bool = typer.Option(
         False, "--negative-as-zero", help="Catchments with negative runoff get none."
     ),
-    flow: str = typer.Option("inertial", help="inertial or kinematic."),
-    time_step: float = typer.Option(3600.0, "--time-step", help="Outer step, s."),
+    flow: str = typer.Option("inertial", help="inertial, kinematic or muskingum."),
+    time_step: float | None = typer.Option(
+        None, "--time-step", help="Outer step, s: 3600; of muskingum 900."
+    ),
+    negative_coefficients: str = typer.Option(
+        "refuse",
+        "--negative-coefficients",
+        help="Of muskingum with steps below 2kx: refuse, or accept as RAPID does.",
+    ),
     steps_by: str = typer.Option("basin", "--steps-by", help="basin or globe."),
     floodplain_flow: bool = typer.Option(
         True, "--floodplain-flow/--no-floodplain-flow", help="Flow over floodplains."
@@ -68,6 +75,9 @@ def route(
     ),
     state: Path | None = typer.Option(
         None, help="State to begin with, or a restart of CaMa-Flood; else dry rivers."
+    ),
+    filled: bool = typer.Option(
+        False, "--filled", help="Begin with channels filled from the sea up."
     ),
     save_state: Path | None = typer.Option(
         None, "--save-state", help="Where to write the state at the end."
@@ -110,6 +120,7 @@ def route(
         sea_level_of,
         within,
     )
+    from tilth.cli.rivers_muskingum import muskingum, refuse_options
     from tilth.core.files import whole_file
     from tilth.core.parallel import scheduler as workers
     from tilth.rivers.network import RiverNetwork
@@ -120,7 +131,11 @@ def route(
     from tilth.rivers.routing.state import save_state as write_state
 
     rivers = RiverNetwork.open(network)
-    settings = _settings(flow, time_step, steps_by, floodplain_flow, changes)
+    settings = (
+        None
+        if flow == "muskingum"
+        else _settings(flow, time_step, steps_by, floodplain_flow, changes)
+    )
     opened = within(open_series(runoff, "runoff"), first, last)
     water = _on_catchments(
         runoff_of(opened, name, units),
@@ -132,6 +147,33 @@ def route(
         missing_as_zero,
         negative_as_zero,
     )
+    if settings is None:
+        given = {
+            "--filled": filled,
+            "--set": changes,
+            "--no-floodplain-flow": not floodplain_flow,
+            "--sea-level": sea_level,
+            "--evaporation": evaporation,
+            "--infiltration": infiltration,
+            "--reservoirs": reservoirs,
+            "--levees": levees,
+            "--variable": variables,
+            "--blocks": blocks,
+            "--scheduler": scheduler,
+        }
+        refuse_options([option for option, value in given.items() if value])
+        muskingum(
+            rivers,
+            water,
+            out,
+            time_step or 900.0,
+            negative_coefficients,
+            state,
+            save_state,
+            output,
+            threads,
+        )
+        return
     if scheduler is None and blocks is None:
         water = water.load()
     losses = {
@@ -146,7 +188,7 @@ def route(
         result = routed(
             rivers,
             water,
-            None if state is None else begin_state(state, rivers),
+            begin_state(state, filled, rivers, settings),
             settings=settings,
             sea_level=(
                 None
@@ -175,7 +217,7 @@ def route(
 
 def _settings(
     flow: str,
-    time_step: float,
+    time_step: float | None,
     steps_by: str,
     floodplain_flow: bool,
     changes: list[str],
@@ -204,7 +246,7 @@ def _settings(
             raise InputError(f"--set {change}: write it as name=number") from None
     given: dict[str, Any] = {
         "flow": flow,
-        "time_step": time_step,
+        "time_step": 3600.0 if time_step is None else time_step,
         "steps_by": steps_by,
         "floodplain_flow": floodplain_flow,
     }
