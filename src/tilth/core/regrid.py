@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import sparse
 
 from tilth.core.errors import InputError
+from tilth.core.optional import load
 from tilth.core.parallel import apply_kernel
 from tilth.core.regrid_cells import (
     EARTH_RADIUS,
@@ -20,6 +20,11 @@ from tilth.core.regrid_cells import (
     overlap,
     with_common_edges,
 )
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = load("scipy.sparse", "stats")
 
 __all__ = [
     "EARTH_RADIUS",

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from scipy import sparse
 
 from tilth.core.errors import InputError
+from tilth.core.optional import load
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = load("scipy.sparse", "stats")
 
 #: Radius of the sphere with the area of the WGS 84 ellipsoid, m.
 EARTH_RADIUS = 6_371_007.2
