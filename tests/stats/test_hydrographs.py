@@ -41,6 +41,13 @@ def test_of_two_near_peaks_the_higher_is_kept():
     assert independent_peaks(series, 1.0, 6).tolist() == [3]
 
 
+def test_a_flat_top_is_one_peak_and_a_short_series_has_none():
+    assert independent_peaks([0, 5, 5, 5, 1, 2, 2, 3, 0], 0.0).tolist() == [2, 7]
+    assert independent_peaks([4, 4, 4, 4], 0.0).size == 0
+    assert independent_peaks([1, 2], 0.0).size == independent_peaks([], 0.0).size == 0
+    assert independent_peaks([0, 3, 0, np.nan, np.nan, 0, 4, 0], 0).tolist() == [1, 6]
+
+
 def test_the_flank_beside_a_gap_or_an_end_is_no_peak():
     assert independent_peaks([9, 1, 2, 1, 7, 8, np.nan, 3, 1, 9], 0.0).tolist() == [2]
 

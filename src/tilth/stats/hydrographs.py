@@ -79,16 +79,12 @@ def independent_peaks(
     >>> independent_peaks([0, 3, 1, 5, 0, 0, 2, 0], threshold=1.0, separation=3)
     array([3, 6])
     """
-    from scipy.signal import find_peaks
-
     values = _series(discharge)
     if separation < 1:
         raise InputError(f"peaks lie at least 1 step apart, got {separation}")
     gaps = ~np.isfinite(values)
     # A gap is as high as can be: what lies beside it is a flank.
-    found, _ = find_peaks(
-        np.where(gaps, np.inf, values), height=threshold, distance=separation
-    )
+    found = _apart(np.where(gaps, np.inf, values), threshold, separation)
     return found[~gaps[found]]
 
 
@@ -323,6 +319,25 @@ def hydrograph_scores(
     for name in ("nse", "kge", "kge_2009", "correlation", "log_nse"):
         found[name] = np.where(reason == REASONS["scored"], found[name], np.nan)
     return {name: found[name] for name in (*SCORES, "log_nse")} | {"reason": reason}
+
+
+def _apart(values: np.ndarray, threshold: float, separation: int) -> np.ndarray:
+    """Return the local maxima, of those too near to each other the highest."""
+    if values.size < 3:
+        return np.empty(0, np.int64)
+    # Runs of equal values, so that a flat top is one maximum, at its middle.
+    last = np.r_[np.flatnonzero(values[1:] != values[:-1]), values.size - 1]
+    first = np.r_[0, last[:-1] + 1]
+    height = values[first]
+    top = np.flatnonzero((height[1:-1] > height[:-2]) & (height[1:-1] > height[2:])) + 1
+    top = top[height[top] >= threshold]
+    at = (first[top] + last[top]) // 2
+    kept = np.ones(at.size, bool)
+    for i in np.argsort(-values[at], kind="stable"):
+        if kept[i]:
+            kept[abs(at - at[i]) < separation] = False
+            kept[i] = True
+    return at[kept]
 
 
 def _pairs(
