@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from tilth.core.errors import InputError
 from tilth.rivers.floods import depth_exceeded, flood_extent, fraction_deeper
+from tilth.rivers.network.cama import read_cama_map
+from tilth.rivers.network.cama_runs import read_cama_output
 from tilth.rivers.network.model import RiverNetwork
 
 
@@ -156,3 +158,27 @@ def test_units_are_converted():
 def test_a_depth_that_does_not_belong_to_the_network_is_refused(call, says):
     with pytest.raises(InputError, match=says):
         call(network([[1.0, 2.0]] * 2))
+
+
+@pytest.mark.realdata
+def test_depths_of_cama_flood_give_its_flooded_share_and_its_storage(dataset):
+    folder = dataset("cama-mozambique")
+    river = read_cama_map(folder / "map_moz_06min.nc")
+    cama = read_cama_output(folder / "cama_base_daily2019.nc", river)
+    days = cama.isel(time=[40, 76, 100])  # the second in the flood of Idai
+    found = flood_extent(river, days["flood_depth"])
+    flooded = (days["flood_depth"] > 0.01).values
+    assert flooded[1].sum() > 300
+    np.testing.assert_allclose(
+        found["flood_fraction"].values[flooded],
+        days["flood_fraction"].values[flooded],
+        atol=2e-6,
+    )
+    shape = river.data["river_width"] * river.data["river_length"]
+    stored = found["flood_volume"] + days["river_depth"] * shape
+    np.testing.assert_allclose(
+        stored.values[flooded], days["storage"].values[flooded], rtol=2e-5
+    )
+    # As much as the water covers on the day of the largest flood.
+    area = float(found["flooded_area"][1].sum()) / 1e6
+    assert 2000.0 < area < 5119.0
