@@ -114,7 +114,7 @@ def test_pixels_hold_the_water_of_the_run_unless_told_otherwise(folder):
         (("--elevation", "small.nc"), "are not one raster"),
         (("--elevation", "apart.nc"), "lie apart: lat goes from 0.3"),
         (("--elevation", "dem.nc", "--day", "2020-01-01"), "no interval begins on"),
-        (("--elevation", "dem.nc", "--labels", "strange.nc"), "no label is a catch"),
+        (("--elevation", "dem.nc", "--labels", "strange.nc"), "are no catchments"),
     ],
 )
 def test_what_cannot_be_mapped_is_one_clear_line(

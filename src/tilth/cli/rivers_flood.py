@@ -70,7 +70,7 @@ def map_(
     assert raster is not None
     ground = read_raster(raster).astype(float)
     ground.attrs.setdefault("units", "m")
-    position = _positions(read_raster(labels), rivers.ids, ground)
+    marked = _same_raster(read_raster(labels), ground)
     data = open_series([run], "a run")
     level_name = "water_level" if elevation is not None else "flood_depth"
     require_variables(data, ["time", level_name, "flood_depth"], f"the run {run}")
@@ -81,9 +81,8 @@ def map_(
         volume = flood_extent(rivers, here["flood_depth"])["flood_volume"]
     area = ground.copy(data=latlon_grid(ground).area(), deep=False)
     mapped = downscale_depth(
-        here[level_name], position, ground, pixel_area=area, volume=volume
+        here[level_name], marked, ground, pixel_area=area, volume=volume
     )
-    mapped = mapped.assign_coords(catchment=rivers.ids)
     with whole_file(out) as half:
         mapped.to_netcdf(half, engine="h5netcdf")
     depth = mapped["flood_depth"].values
@@ -198,10 +197,9 @@ def _variable(run: Path, name: str) -> xr.DataArray:
     return data[name].load()
 
 
-def _positions(labels: xr.DataArray, ids: object, ground: xr.DataArray) -> xr.DataArray:
-    """Return the position of each pixel's catchment; -1 where it has none."""
+def _same_raster(labels: xr.DataArray, ground: xr.DataArray) -> xr.DataArray:
+    """Return labels as whole numbers; raise unless they lie on the terrain."""
     import numpy as np
-    import pandas as pd
 
     from tilth.core.errors import InputError
 
@@ -218,13 +216,7 @@ def _positions(labels: xr.DataArray, ids: object, ground: xr.DataArray) -> xr.Da
                 f"labels and terrain lie apart: {dim} goes from {here[0]:g} to "
                 f"{here[-1]:g}, and from {there[0]:g} to {there[-1]:g}"
             )
-    index = pd.Index(np.asarray(ids))
-    given = np.nan_to_num(labels.values).astype(np.int64)
-    place = index.get_indexer(given.ravel()).reshape(given.shape)
-    place[given == 0] = -1
-    if (place < 0).all():
-        raise InputError("no label is a catchment of the network: are they its own?")
-    return labels.copy(data=place)
+    return labels.copy(data=np.nan_to_num(labels.values).astype(np.int64))
 
 
 def _one_time(data: xr.Dataset, day: str | None) -> int:
