@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from tilth.core.errors import InputError
 from tilth.rivers.routing.settings import Settings
@@ -343,20 +344,43 @@ def filled_state(geometry: Geometry, sea_level: np.ndarray | None = None) -> Sta
     -------
     State
         With storages, and the depths as those of a sub-step before.
+
+    Raises
+    ------
+    InputError
+        If the sea level is not that of the network's terminals.
     """
     state = empty_state(geometry)
-    downstream, depth = geometry.downstream, state.river_depth
-    sea = np.zeros((downstream < 0).sum()) if sea_level is None else sea_level
+    terminals = int((geometry.downstream < 0).sum())
+    sea = np.zeros(terminals) if sea_level is None else plain(sea_level, np.float64)
+    if sea.shape != (terminals,):
+        raise InputError(
+            f"sea_level has the shape {sea.shape}, the network {terminals} terminals"
+        )
+    _fill(
+        geometry.downstream,
+        geometry.bed,
+        geometry.depth,
+        geometry.elevation,
+        sea,
+        state.river_depth,
+    )
+    state.storage[:] = geometry.length * geometry.width * state.river_depth
+    return state
+
+
+@njit(cache=True, nogil=True)
+def _fill(downstream, bed, bank_depth, elevation, sea, depth):
+    """Find the depth of channels that the sea has filled, downstream first."""
+    terminal = sea.size
     for i in range(downstream.size - 1, -1, -1):
         j = downstream[i]
-        surface = (
-            geometry.elevation[i] + sea[geometry.terminal[i]]
-            if j < 0
-            else geometry.bed[j] + depth[j]
-        )
-        depth[i] = min(max(surface - geometry.bed[i], 0.0), geometry.depth[i])
-    state.storage[:] = geometry.length * geometry.width * depth
-    return state
+        if j < 0:
+            terminal -= 1
+            surface = elevation[i] + sea[terminal]
+        else:
+            surface = bed[j] + depth[j]
+        depth[i] = min(max(surface - bed[i], 0.0), bank_depth[i])
 
 
 def forcing_of(

@@ -95,6 +95,12 @@ def advance(
             f"the state has {state.storage.size} catchments, the network "
             f"{geometry.area.size}"
         )
+    for name, values in state._asdict().items():
+        if values.dtype != np.float64 or not values.flags.carray:
+            raise InputError(
+                f"{name} of the state must be float64 in C order, and such that it may "
+                "be written to: see tilth.rivers.routing.arrays.plain"
+            )
     _advance(
         geometry,
         state,

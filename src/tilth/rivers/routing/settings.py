@@ -39,7 +39,7 @@ class Settings:
     ----------
     flow : "inertial" or "kinematic"
         Local inertial equation (Bates et al. 2010; Yamazaki et al. 2013), or the
-        kinematic wave, which knows no backwater.
+        kinematic wave, which knows no backwater and no bifurcations.
     floodplain_flow : bool
         Whether water also moves over the floodplain.
     time_step : float

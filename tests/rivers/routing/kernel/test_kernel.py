@@ -320,6 +320,12 @@ def test_arrays_that_do_not_belong_together_are_refused(draw_network):
     other = empty_state(geometry_of(draw_network([-1]), chosen))
     with pytest.raises(InputError, match="1 catchments"):
         advance(geometry, other, forcing, 7200.0, chosen, totals, ledger)
+    fixed = State(*(values.copy() for values in state))
+    fixed.storage.flags.writeable = False
+    with pytest.raises(InputError, match="storage of the state"):
+        advance(geometry, fixed, forcing, 7200.0, chosen, totals, ledger)
+    with pytest.raises(InputError, match="1 terminals"):
+        filled_state(geometry, np.zeros(3))
     with pytest.raises(InputError, match="runoff has the shape"):
         forcing_of(geometry, np.zeros(2))
     with pytest.raises(InputError, match="1 terminals"):
