@@ -86,6 +86,13 @@ def test_with_a_factor_of_one_every_cell_is_a_catchment(valley):
     assert (network.data["river_length"] == 1000.0).all()
 
 
+def test_with_one_square_all_of_the_raster_is_one_catchment(valley):
+    network, labels = build_network(*valley, factor=5)
+    assert network.downstream.tolist() == [MOUTH]
+    assert network.data["area"].item() == 16e6
+    assert (labels.values[:, :4] == 1).all()
+
+
 def test_directions_alone_give_a_network_without_elevations(valley):
     _, flow = valley
     network, _ = build_network(flow_direction=flow, factor=2)

@@ -86,6 +86,9 @@ def unit_catchments(
     side = factor * np.sqrt(area.ravel()[order].mean())
     if factor == 1:
         chosen = order
+    elif factor >= max(shape):  # one square: the largest river's end is its outlet
+        ends = order[down[order] == order]
+        chosen = ends[[np.argmax(upstream_area[ends])]]
     else:
         _, outlets = flow.upscale(
             factor, method="ihu", uparea=upstream_area.reshape(shape)
