@@ -29,6 +29,7 @@ ROOMS = (
     "tilth.rivers.routing",
     "tilth.rivers.floods",
     "tilth.rivers.readers",
+    "tilth.stomata",
     "tilth.ml",
     "tilth.physics",
     "tilth.stats",
