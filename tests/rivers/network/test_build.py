@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from tilth.core.errors import InputError
-from tilth.core.regrid import conservative_regions
+from tilth.core.regrid import conservative, conservative_regions
 from tilth.core.regrid_cells import latlon_grid
 from tilth.rivers.network.build import build_network
 from tilth.rivers.network.channels import channel_depth, channel_width, runoff_volume
@@ -234,12 +234,17 @@ def test_no_area_is_lost_and_runoff_brought_to_catchments_keeps_its_volume(conti
     land = latlon_grid(elevation).area()[np.isfinite(elevation.values)].sum()
     assert network.data["area"].sum().item() == pytest.approx(land, rel=1e-12)
     coarse = xr.DataArray(
-        np.random.default_rng(0).random((12, 16)),
-        {"lat": np.linspace(6, -6, 12), "lon": np.linspace(-8, 8, 16)},
+        np.random.default_rng(0).random((12, 18)),
+        {"lat": np.linspace(6.5, -6.5, 12), "lon": np.linspace(-9, 9, 18)},
         ("lat", "lon"),
     )
     regridder = conservative_regions(coarse, labels, network.ids)
     assert np.allclose(regridder.target.area, network.data["area"], rtol=1e-12, atol=0)
+    fine = conservative(coarse, elevation).apply(coarse)
+    expected = (fine.values * latlon_grid(elevation).area())[labels.values > 0].sum()
+    means = regridder.apply(coarse)
+    volume = (means * network.data["area"]).sum().item()
+    assert volume == pytest.approx(expected, rel=1e-12)
 
 
 def test_channels_are_those_of_the_runoff(continent):

@@ -57,3 +57,17 @@ def test_what_no_river_has_is_refused():
         runoff_volume(np.array([-1.0]), 100.0)
     with pytest.raises(InputError, match=r"runoff .* 1 of 1"):
         runoff_volume(1.0, np.nan)
+
+
+@pytest.mark.realdata
+def test_a_map_of_cama_flood_has_channels_of_the_same_laws(dataset):
+    # Its discharge is not in the map: width and depth are brought to the same one.
+    with xr.open_dataset(dataset("cama-mozambique") / "map_moz_06min.nc") as found:
+        width, depth = found["rivwth"].values, found["rivhgt"].values
+    assert np.nanmin(width[width > 0]) == 5.0
+    assert np.nanmin(depth[depth > 0]) == 1.0
+    free = (width > 5.0) & (depth > 1.0) & (width < 1e5)
+    discharge = (depth[free].astype(float) / 0.1) ** 2
+    assert free.sum() == 17
+    assert channel_depth(discharge) == pytest.approx(depth[free], rel=1e-6)
+    assert channel_width(discharge) == pytest.approx(width[free], rel=1e-6)
