@@ -52,6 +52,7 @@ def test_the_flank_beside_a_gap_or_an_end_is_no_peak():
     assert independent_peaks([9, 1, 2, 1, 7, 8, np.nan, 3, 1, 9], 0.0).tolist() == [2]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=60), st.integers(1, 9))
 def test_peaks_keep_their_distance_and_reach_the_threshold(flows, separation):
     found = independent_peaks(flows, 4.0, separation)
@@ -153,7 +154,7 @@ def test_a_series_without_a_score_says_why():
     assert nse(simulated[1], observed[1]) < -100
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.floats(0.01, 1e6))
 def test_scores_do_not_depend_on_the_unit(factor):
     rng = np.random.default_rng(0)

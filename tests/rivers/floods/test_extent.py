@@ -64,7 +64,7 @@ def test_a_river_within_its_bed_floods_nothing_and_a_gap_stays_one():
     assert all(np.isnan(found[name].values[1]) for name in found)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.floats(0.0, 30.0), min_size=1, max_size=10),
     st.floats(0.01, 40.0),
