@@ -138,6 +138,23 @@ def test_an_input_matrix_needs_runoff_on_its_grid(folder, tmp_path, capsys):
     assert "needs its text with --dimensions" in capsys.readouterr().err
 
 
+def test_base_runoff_comes_by_way_of_the_groundwater(folder):
+    out = folder / "base.nc"
+    parts = ("--runoff", "Qs", "--base-runoff", "Qsb")
+    delay = ("--set", "groundwater_delay=864000", "--out", out)
+    assert run("route", folder / "n.nc", folder / "parts.nc", *parts, *delay) == 0
+    data = open_all(folder / "parts.nc")
+    expected = route(
+        RiverNetwork.open(folder / "n.nc"),
+        data["Qs"],
+        base_runoff=data["Qsb"],
+        settings=Settings(groundwater_delay=864000.0),
+    )
+    found = open_all(out)
+    np.testing.assert_array_equal(found["discharge"], expected["discharge"])
+    assert run("route", folder / "n.nc", folder / "parts.nc", *parts[2:], *delay) == 2
+
+
 def test_settings_of_the_options_are_those_of_the_run(folder):
     out = folder / "s.nc"
     words = (

@@ -20,7 +20,7 @@ _PARTS = ("Qs", "Qsb")
 _ROWS = {"lat", "latitude", "y"}
 
 
-def open_series(paths: list[Path], what: str) -> xr.Dataset:
+def open_series(paths: list[Path], what: str, on_dask: bool = False) -> xr.Dataset:
     """Open NetCDF files and Zarr stores, one or many along time, lazily.
 
     Parameters
@@ -29,6 +29,8 @@ def open_series(paths: list[Path], what: str) -> xr.Dataset:
         The files.
     what : str
         What they hold, for messages.
+    on_dask : bool, default False
+        As Dask arrays, in the chunks of the files.
 
     Returns
     -------
@@ -50,7 +52,8 @@ def open_series(paths: list[Path], what: str) -> xr.Dataset:
             raise InputError(f"there is no {path}")
         engine = "zarr" if path.is_dir() else "h5netcdf"
         try:
-            parts.append(xr.open_dataset(path, engine=engine))
+            chunks: dict[str, int] | None = {} if on_dask else None
+            parts.append(xr.open_dataset(path, engine=engine, chunks=chunks))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
                 f"cannot read {path} as {what}: it is damaged, was not copied to its "

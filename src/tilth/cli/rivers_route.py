@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from tilth.rivers.network import RiverNetwork
 
+#: Catchments of a chunk on Dask, where --blocks says nothing.
+_TOGETHER = 50_000
+
 #: Volumes of the ledger that are printed, as they enter the balance.
 _VOLUMES = (
     "runoff_volume",
@@ -35,6 +38,11 @@ def route(
     out: Path = typer.Option(..., "--out", help="Output, NetCDF."),
     name: str | None = typer.Option(
         None, "--runoff", help="Variable; by default runoff, Qtot, mrro, ro, Qs + Qsb."
+    ),
+    base_runoff: str | None = typer.Option(
+        None,
+        "--base-runoff",
+        help="Variable that comes by way of the groundwater; see groundwater_delay.",
     ),
     units: str | None = typer.Option(
         None, "--units", help="Units of runoff where the file names none or wrong ones."
@@ -121,6 +129,7 @@ def route(
         within,
     )
     from tilth.cli.rivers_muskingum import muskingum, refuse_options
+    from tilth.core.errors import InputError
     from tilth.core.files import whole_file
     from tilth.core.parallel import scheduler as workers
     from tilth.rivers.network import RiverNetwork
@@ -136,19 +145,32 @@ def route(
         if flow == "muskingum"
         else _settings(flow, time_step, steps_by, floodplain_flow, changes)
     )
-    opened = within(open_series(runoff, "runoff"), first, last)
-    water = _on_catchments(
-        runoff_of(opened, name, units),
-        rivers,
-        input_matrix,
-        dimensions,
-        byte_order,
-        labels,
-        missing_as_zero,
-        negative_as_zero,
-    )
+    on_dask = scheduler is not None or blocks is not None
+    opened = within(open_series(runoff, "runoff", on_dask), first, last)
+
+    def on_catchments(variable: str | None) -> xr.DataArray:
+        water = _on_catchments(
+            runoff_of(opened, variable, units),
+            rivers,
+            input_matrix,
+            dimensions,
+            byte_order,
+            labels,
+            missing_as_zero,
+            negative_as_zero,
+        )
+        if on_dask:
+            return water.chunk({"time": -1, "catchment": _TOGETHER})
+        return water.load()
+
+    if base_runoff is not None and name is None:
+        raise InputError(
+            "--base-runoff needs the rest named with --runoff, lest it counts twice"
+        )
+    water = on_catchments(name)
     if settings is None:
         given = {
+            "--base-runoff": base_runoff,
             "--filled": filled,
             "--set": changes,
             "--no-floodplain-flow": not floodplain_flow,
@@ -174,8 +196,6 @@ def route(
             threads,
         )
         return
-    if scheduler is None and blocks is None:
-        water = water.load()
     losses = {
         what: loss_of(given, what, first, last)
         for what, given in (
@@ -190,6 +210,7 @@ def route(
             water,
             begin_state(state, filled, rivers, settings),
             settings=settings,
+            base_runoff=None if base_runoff is None else on_catchments(base_runoff),
             sea_level=(
                 None
                 if sea_level is None
@@ -208,7 +229,7 @@ def route(
     if save_state is not None:
         write_state(final_state(result), save_state)
     kept = result.drop_vars([n for n in result if str(n).startswith(PREFIX)])
-    if blocks is not None or scheduler is not None:
+    if on_dask:
         kept = kept.sel(catchment=rivers.ids)
     with whole_file(out) as half:
         kept.to_netcdf(half, engine="h5netcdf")

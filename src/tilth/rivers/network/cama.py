@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.model import stamp
 from tilth.rivers.network.cama_binary import (
     INLAND_CODE,
     NO_DATA,
@@ -32,6 +33,9 @@ _NEEDED = {
     "fldhgt": "floodplain_height",
 }
 _OPTIONAL = {"rivman": "river_manning", "uparea": "upstream_area"}
+
+#: What is read of NetCDF files.
+_VARIABLES = ("nextx", "nexty", *_NEEDED, *_OPTIONAL)
 
 #: Widths of channels, the better one first: rivwth_gwdlr is rivwth corrected by
 #: satellite images where they show a river (Yamazaki et al. 2014, GWD-LR).
@@ -89,8 +93,13 @@ def read_cama_map(
     single = isinstance(source, (str, os.PathLike))
     paths = [Path(source)] if single else [Path(p) for p in source]  # type: ignore[arg-type, union-attr]
     if single and paths[0].is_dir():
-        return _network(read_binary_map(paths[0], params, byte_order), width, source)
-    return _network(_merged(paths), width, source)
+        grid = read_binary_map(paths[0], params, byte_order)
+        paths = [paths[0] / f"{name}.bin" for name in ("nextxy", *grid.data_vars)]
+    else:
+        grid = _merged(paths, width)
+    network = _network(grid, width, source)
+    read = [path for path in paths if path.is_file()]
+    return RiverNetwork(stamp(network.data, "river network of a CaMa-Flood map", read))
 
 
 def clipped_terminals(network: RiverNetwork, tolerance: float = 0.05) -> np.ndarray:
@@ -127,11 +136,13 @@ def clipped_terminals(network: RiverNetwork, tolerance: float = 0.05) -> np.ndar
     return ends[beyond[ends]]
 
 
-def _merged(paths: list[Path]) -> xr.Dataset:
+def _merged(paths: list[Path], width: str | None) -> xr.Dataset:
     """Read NetCDF files of one grid as one dataset."""
     merged = xr.Dataset()
     for path in paths:
-        found = open_grid(path, decode_times=False)
+        with open_grid(path, decode_times=False) as opened:
+            known = {*_VARIABLES, *_WIDTHS, width}
+            found = opened[[name for name in opened if name in known]].load()
         for name in ("nextx", "nexty"):
             if name in found:
                 # A file may declare -9999 its fill value, which reads as NaN.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +83,21 @@ def at_catchments(values: xr.DataArray, network: RiverNetwork) -> xr.DataArray:
     return taken.assign_coords(catchment=network.data["catchment"])
 
 
-def open_grid(path: str | os.PathLike[str], **options: Any) -> xr.Dataset:
-    """Read a NetCDF file into memory.
+@contextlib.contextmanager
+def open_grid(path: str | os.PathLike[str], **options: Any) -> Iterator[xr.Dataset]:
+    """Open a NetCDF file; what is needed of it is to be loaded within.
 
     Parameters
     ----------
     path : path
         The file.
     **options
-        For `xarray.load_dataset`.
+        For `xarray.open_dataset`.
 
-    Returns
-    -------
+    Yields
+    ------
     xarray.Dataset
-        All of it.
+        Its variables, not yet read.
 
     Raises
     ------
@@ -104,9 +107,19 @@ def open_grid(path: str | os.PathLike[str], **options: Any) -> xr.Dataset:
     if not Path(path).is_file():
         raise InputError(f"there is no {path}")
     try:
-        return xr.load_dataset(path, engine="h5netcdf", **options)
+        found = xr.open_dataset(path, engine="h5netcdf", **options)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} cannot be read as NetCDF 4: it is damaged, was not copied to its "
-            f"end, or is something else ({error})"
-        ) from error
+        raise _unreadable(path, error) from error
+    with found:
+        try:
+            yield found
+        except (OSError, RuntimeError) as error:
+            raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> InputError:
+    """Return the error of a file that is none of NetCDF 4."""
+    return InputError(
+        f"{path} cannot be read as NetCDF 4: it is damaged, was not copied to its "
+        f"end, or is something else ({error})"
+    )

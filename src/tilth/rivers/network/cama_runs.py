@@ -71,22 +71,26 @@ def read_cama_output(
     InputError
         If a variable is not there, or the interval is not known.
     """
-    found = open_grid(path)
-    there = {ours: theirs for theirs, (ours, *_) in OUTPUT.items() if theirs in found}
-    wanted = list(there) if variables is None else list(variables)
-    missing = [name for name in wanted if name not in there]
-    if missing or not wanted:
-        raise InputError(
-            f"{path} has no {', '.join(missing) or 'output of CaMa-Flood'}; it has "
-            f"{', '.join(there) or ', '.join(map(str, found.data_vars)) or 'nothing'}"
-        )
-    output = xr.Dataset(attrs={"source": "CaMa-Flood"})
-    for name in wanted:
-        values = at_catchments(found[there[name]], network)
-        _, units, method = OUTPUT[there[name]]
-        values.attrs = {"units": units, "cell_methods": method}
-        output[name] = values.where(np.abs(values) < 1e20)
-    return output.assign_coords(time=_starts(found["time"], interval, path))
+    with open_grid(path) as found:
+        there = {
+            ours: theirs for theirs, (ours, *_) in OUTPUT.items() if theirs in found
+        }
+        wanted = list(there) if variables is None else list(variables)
+        missing = [name for name in wanted if name not in there]
+        if missing or not wanted:
+            has = ", ".join(there or map(str, found.data_vars)) or "nothing"
+            raise InputError(
+                f"{path} has no {', '.join(missing) or 'output of CaMa-Flood'}; it has "
+                f"{has}"
+            )
+        output = xr.Dataset(attrs={"source": "CaMa-Flood"})
+        for name in wanted:
+            values = at_catchments(found[there[name]].compute(), network)
+            _, units, method = OUTPUT[there[name]]
+            values.attrs = {"units": units, "cell_methods": method}
+            output[name] = values.where(np.abs(values) < 1e20)
+        labels = found["time"].load()
+    return output.assign_coords(time=_starts(labels, interval, path))
 
 
 def read_cama_restart(
@@ -116,7 +120,8 @@ def read_cama_restart(
         If a variable is not there, or the paths are not those of the network.
     """
     network.require("river_length", "river_width", "river_depth")
-    found = open_grid(path, decode_times=False)
+    with open_grid(path, decode_times=False) as opened:
+        found = opened.load()
     missing = [name for name in _RESTART if name not in found]
     if missing:
         raise InputError(

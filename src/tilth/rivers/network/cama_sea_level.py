@@ -111,27 +111,28 @@ def read_sea_level(
     ----------
     Muis et al. (2020), Front. Mar. Sci. 7, 263 (GTSM).
     """
-    found = open_grid(path)
-    if variable not in found or "time" not in found.coords:
-        raise InputError(
-            f"{path} needs the variable {variable} along time; it has "
-            f"{', '.join(map(str, found.variables)) or 'nothing'}"
-        )
-    level = found[variable]
-    places = [dim for dim in level.dims if dim != "time"]
-    if "time" not in level.dims or len(places) != 1:
-        raise InputError(
-            f"{variable} of {path} needs the dimensions time and stations; it has "
-            f"{', '.join(map(str, level.dims))}"
-        )
-    count = level.sizes[places[0]]
-    if int(stations.max()) >= count:
-        raise InputError(
-            f"{path} has {count} stations; a river mouth belongs to number "
-            f"{int(stations.max()) + 1}"
-        )
-    at = xr.DataArray(stations.values, dims="catchment")
-    mouths = level.isel({places[0]: at}).reset_coords(drop=True).astype(float)
+    with open_grid(path) as found:
+        if variable not in found or "time" not in found.coords:
+            raise InputError(
+                f"{path} needs the variable {variable} along time; it has "
+                f"{', '.join(map(str, found.variables)) or 'nothing'}"
+            )
+        level = found[variable]
+        places = [dim for dim in level.dims if dim != "time"]
+        if "time" not in level.dims or len(places) != 1:
+            raise InputError(
+                f"{variable} of {path} needs the dimensions time and stations; it has "
+                f"{', '.join(map(str, level.dims))}"
+            )
+        count = level.sizes[places[0]]
+        if int(stations.max()) >= count:
+            raise InputError(
+                f"{path} has {count} stations; a river mouth belongs to number "
+                f"{int(stations.max()) + 1}"
+            )
+        at = xr.DataArray(stations.values, dims="catchment")
+        mouths = level.isel({places[0]: at}).compute()
+    mouths = mouths.reset_coords(drop=True).astype(float)
     mouths = mouths.assign_coords(catchment=stations["catchment"]).transpose(
         "time", "catchment"
     )

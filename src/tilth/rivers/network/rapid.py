@@ -117,7 +117,8 @@ def read_rapid_flow(
     """
     import pandas as pd
 
-    raw = open_grid(path, decode_times=False)
+    with open_grid(path, decode_times=False) as opened:
+        raw = opened.load()
     names = [name for name in ("Qext", "Qout") if name in raw]
     if not names or "rivid" not in raw.variables:
         raise InputError(

@@ -65,9 +65,9 @@ def read_nhd_routelink(
 
     A trapezoid of bottom width b, top width t and side slope s (rise over run) is
     bank-full at the depth :math:`s (t - b) / 2`; a rectangle of that depth and of the
-    width :math:`(b + t) / 2` has the same bank-full area and takes its place. Beds
-    are laid upstream from each terminal so that every reach falls by its slope times
-    its length.
+    width :math:`(b + t) / 2` has the same bank-full area and takes its place. Where
+    slopes, lengths and depths are known, beds are laid upstream from each terminal so
+    that every reach falls by its slope times its length, and banks above them.
 
     Parameters
     ----------
@@ -254,7 +254,8 @@ def _table(source: Any) -> tuple[dict[str, np.ndarray], str]:
     else:
         path, label = Path(source), str(source)
         if path.suffix.lower() not in (".csv", ".txt"):
-            found = open_grid(path)
+            with open_grid(path) as opened:
+                found = opened.load()
             rows = {values.dims[0] for values in found.values() if values.ndim == 1}
             return {
                 str(name): values.values
