@@ -43,7 +43,8 @@ def compared(case: Case) -> Part:
             pd.DataFrame(rows),
             "What options change. Peak and its day are of the first place drawn; the "
             "NSE is against the base run, of rivers above 5 m3/s: it says how much an "
-            "option matters, not how good it is.",
+            "option matters, not how good it is. Through paths goes what catchments "
+            "lose to them net; water that takes several in a row counts at each.",
             units={
                 "peak": "m3 s-1",
                 "largest flooded area": "km2",
