@@ -14,6 +14,7 @@ from tilth.rivers.network.cama_sea_level import (
     read_sea_level,
     read_sea_level_stations,
 )
+from tilth.rivers.routing.state import state_arrays
 
 PATHS = """\
   2  3  npath_new, nlev_new, (ix,iy), (jx,jy), length, elevtn, depth, (width1, ...)
@@ -211,6 +212,9 @@ def test_a_restart_gives_storage_flows_and_the_floodplains_cross_section(
     # 6e5 m3 over 20 km, less the 0.5 m over the channel of 20 m: 30 - 10 m2.
     assert state["flow_area"].values.tolist() == [0.0, 20.0, 160.0]
     assert state["groundwater"].values.tolist() == [0.0, 0.0, 0.0]
+    begun = state_arrays(state, network)  # what the router takes
+    assert begun.flow_area.tolist() == [0.0, 20.0, 160.0]
+    assert begun.path_flow.size == 0
 
 
 def test_a_restart_that_lacks_something_or_is_of_another_map_is_refused(

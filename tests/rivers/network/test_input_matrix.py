@@ -143,6 +143,13 @@ def test_an_input_matrix_file_gives_areas_by_cell(tmp_path, network):
     np.testing.assert_array_equal(turned.areas.toarray(), AREAS[1:])
 
 
+def test_a_matrix_in_the_other_byte_order_is_the_same(tmp_path, network):
+    path, text = write_matrix(tmp_path, X, Y, AREA)
+    np.fromfile(path, "<i4").astype(">i4").tofile(path)
+    found = read_input_matrix(path, text, network, byte_order="big")
+    np.testing.assert_array_equal(found.areas.toarray(), AREAS)
+
+
 def test_unused_places_in_a_matrix_feed_nothing(tmp_path, network):
     files = write_matrix(tmp_path, [[[1, 0]], [[2, 0]]], Y, AREA)
     found = read_input_matrix(*files, network)

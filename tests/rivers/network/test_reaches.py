@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tilth.core.errors import InputError
 from tilth.rivers.network import INLAND, MOUTH
@@ -187,6 +189,28 @@ def test_identifiers_of_any_size_and_order_find_each_other():
     ids = np.array([2**40, 5, 77, 3])
     network = reach_network(ids, np.array([3, 77, 0, 5]), {})
     assert network.downstream.tolist() == [3, 2, MOUTH, 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 2**62), min_size=1, max_size=30, unique=True),
+    st.data(),
+)
+def test_every_reach_flows_where_its_table_says(ids, data):
+    # Each into one listed before it, into the sea, or out of the table.
+    after = [
+        data.draw(st.one_of(st.just(0), st.just(-5), st.sampled_from(ids[:i])))
+        if i
+        else 0
+        for i in range(len(ids))
+    ]
+    order = data.draw(st.permutations(range(len(ids))))
+    network = reach_network(np.array(ids)[order], np.array(after)[order], {})
+    for here, there in zip(order, network.downstream, strict=True):
+        if after[here] in ids:
+            assert network.ids[there] == after[here]
+        else:
+            assert there == (MOUTH if after[here] == 0 else INLAND)
 
 
 @pytest.mark.realdata
