@@ -22,7 +22,7 @@ import math
 
 from numba import njit
 
-from tilth.rivers.routing.kernel_roots import inverse_cube_root
+from tilth.rivers.routing.kernel_roots import FAST, inverse_cube_root
 
 __all__ = [
     "floodplain_flow",
@@ -44,7 +44,7 @@ LEAST_AREA = 1e-6
 FIRST_DEPTH = 0.01
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def river_flow(depth, depth_before, slope, width, manning, flow_before, impulse):
     """Return the flow in a channel by the local inertial equation; compiled.
 
@@ -79,7 +79,7 @@ def river_flow(depth, depth_before, slope, width, manning, flow_before, impulse)
     return width * (flow_before + impulse * mean * slope * width) / (width + friction)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def floodplain_flow(
     depth, depth_before, area, area_before, slope, manning, flow_before, impulse
 ):
@@ -121,7 +121,7 @@ def floodplain_flow(
     return mean * (flow_before + impulse * mean * slope) / (mean + friction)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def path_flow(depth, depth_before, slope, width, manning, flow_before, impulse):
     """Return the flow in one level of a bifurcation path; compiled.
 
@@ -160,7 +160,7 @@ def path_flow(depth, depth_before, slope, width, manning, flow_before, impulse):
     return width * (flow_before + impulse * mean * slope * width) / (width + friction)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def kinematic_flow(depth, slope, width, manning):
     r"""Return the flow in a channel by the kinematic law; compiled.
 
@@ -188,7 +188,7 @@ def kinematic_flow(depth, slope, width, manning):
     return width * depth * speed
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def kinematic_floodplain_flow(depth, area, slope, manning):
     """Return the flow over a floodplain by the kinematic law; compiled.
 

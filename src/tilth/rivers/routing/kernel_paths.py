@@ -6,11 +6,12 @@ from numba import njit
 
 from tilth.rivers.routing.arrays import INERTIAL
 from tilth.rivers.routing.fluxes import path_flow
+from tilth.rivers.routing.kernel_roots import FAST
 
 __all__ = ["path_flows", "path_moves"]
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def path_flows(first, last, dt, geometry, state, constants, work):
     """Find the flow of bifurcation paths, and add it to what must be given; compiled.
 
@@ -71,7 +72,7 @@ def path_flows(first, last, dt, geometry, state, constants, work):
             demand[j] -= total
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def path_moves(first, last, dt, geometry, state, totals, work):
     """Limit the flow of paths by what their donors have, and move it; compiled.
 

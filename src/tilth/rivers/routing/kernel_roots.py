@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["inverse_cube_root"]
+__all__ = ["FAST", "inverse_cube_root"]
+
+#: Multiply-add in one rounding, throughout the kernel: an eighth of its time. Nothing
+#: that reorders sums or assumes that there is no NaN.
+FAST = {"contract"}
 
 #: What the bits of x and of x^(-1/3), divided by three, add up to: gives the first
 #: guess to 3.3 % (the method of Kahan; constant of Moroz et al. 2021, Energies 14,
@@ -13,7 +17,7 @@ __all__ = ["inverse_cube_root"]
 _MAGIC = np.int64(0x553EF0FF289DD796)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def inverse_cube_root(x):
     r"""Return :math:`x^{-1/3}`; compiled.
 

@@ -21,6 +21,7 @@ from tilth.rivers.routing.fluxes import (
     river_flow,
 )
 from tilth.rivers.routing.kernel_paths import path_flows, path_moves
+from tilth.rivers.routing.kernel_roots import FAST
 from tilth.rivers.routing.reservoirs import reservoir_release
 from tilth.rivers.routing.stage import levee_stage_at, stage_in_layer
 
@@ -60,7 +61,7 @@ class Work(NamedTuple):
     arriving: np.ndarray
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def advance_components(
     first, last, geometry, state, forcing, seconds, constants, given, totals, ledger,
     work,
@@ -311,7 +312,9 @@ def advance_components(
                     storage[i] = now
                     river_depth[i] = level[i] - bed[i]
                     flow_area[i] = area[i]
-                    level_before[i] = level[i]
+                    # Not the level itself: a restart knows but the depth, and must
+                    # come to the same bits.
+                    level_before[i] = bed[i] + river_depth[i]
                 step += 1
 
             # The account of the outer step.

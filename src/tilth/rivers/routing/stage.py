@@ -28,6 +28,7 @@ from numba import njit
 from tilth.core.errors import InputError
 from tilth.rivers.routing.arrays import Geometry, plain
 from tilth.rivers.routing.kernel_edition import edition_of
+from tilth.rivers.routing.kernel_roots import FAST
 from tilth.rivers.routing.levees import levee_stage
 
 __all__ = ["Stages", "levee_stage_at", "stage_in_layer", "stages", "storage_at"]
@@ -60,7 +61,7 @@ class Stages(NamedTuple):
     water_level: np.ndarray
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def stage_in_layer(above, k, layers, low, rise, length, width, layer_width):
     """Return how water stands whose level is in a layer of the floodplain; compiled.
 
@@ -96,7 +97,7 @@ def stage_in_layer(above, k, layers, low, rise, length, width, layer_width):
     return low + rise * share, (k + share) / layers
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=FAST)
 def levee_stage_at(storage, i, geometry):
     """Return how water stands between a levee's base and its drowning; compiled.
 
@@ -135,7 +136,7 @@ def levee_stage_at(storage, i, geometry):
 def _compiled_stages(edition: int) -> Callable[..., int]:
     """Return the function that fills `Stages`, compiled for these sources."""
 
-    @njit(cache=True, nogil=True, error_model="numpy")
+    @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
     def fill(geometry, storage, out):
         length, width, depth = geometry.length, geometry.width, geometry.depth
         layer_width, bed = geometry.layer_width, geometry.bed
@@ -180,7 +181,7 @@ def _compiled_stages(edition: int) -> Callable[..., int]:
     return fill
 
 
-_stages = _compiled_stages(edition_of("stage", "levees"))
+_stages = _compiled_stages(edition_of("stage", "levees", "kernel_roots"))
 
 
 def stages(geometry: Geometry, storage: np.ndarray) -> Stages:
