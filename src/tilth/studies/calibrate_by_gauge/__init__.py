@@ -18,6 +18,7 @@ from tilth.studies.calibrate_by_gauge.experiment import (
     calibrate,
     steps_of,
 )
+from tilth.studies.calibrate_by_gauge.judge import held_out_scores
 from tilth.studies.result import StudyResult
 
 #: Steps of the descents that choose the weight of the prior.
@@ -44,14 +45,15 @@ def run(full: bool = False) -> StudyResult:
     total = steps_of(effort) + (2 * _CHOICE_STEPS + effort.steps if extra else 0)
     with progress("calibration by gauge", total=total) as work:
         outcome = calibrate(case.basins, effort, work=work)
-        part = report.judged(case, outcome)
+        table = held_out_scores(outcome.flows, outcome.problem, case.names, SEED)
+        part = report.judged(case, outcome, table)
         if extra:
             weights = compare_weights(case.basins, _CHOICE_STEPS, work=work)
             report.add_weights(part, weights)
             report.add_other_weather(part, case, outcome, effort, work)
     return StudyResult(
         title="Emulator and rivers calibrated by gauge",
-        summary=report.summary(case, full),
+        summary=report.summary(case, table, full),
         metrics=part.metrics,
         tables=part.tables,
         figures=part.figures,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tilth.core.optional import load
 from tilth.core.plotting import COLOURS, figure, style
 from tilth.core.report import Figure
 from tilth.studies.calibrate_by_gauge.members import Bands
@@ -64,7 +65,10 @@ def hydrographs(
             ax.set_ylabel("m$^3$ s$^{-1}$")
             _square_root(ax)
             ax.set_xlim(time[0], time[-1])
-        axes[-1, 0].set_xlabel("month")
+        dates = load("matplotlib.dates", "plot")
+        axes[-1, 0].xaxis.set_major_locator(dates.MonthLocator())
+        axes[-1, 0].xaxis.set_major_formatter(dates.DateFormatter("%b"))
+        axes[-1, 0].set_xlabel(f"month of {time[0].astype('datetime64[Y]')}")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8)
     return Figure.draw(
@@ -86,8 +90,9 @@ def scores(table: pd.DataFrame) -> Figure:
     width = 0.8 / len(_BARS)
     with style():
         drawn, axes = figure(
-            len(splits), height=2.3 * len(splits) + 0.6, sharex=True, squeeze=False
-        )
+            len(splits), height=2.3 * len(splits) + 0.6, sharex=True, sharey=True,
+            squeeze=False,
+        )  # fmt: skip
         for ax, split in zip(axes[:, 0], splits, strict=True):
             for i, (series, colour) in enumerate(_BARS.items()):
                 own = table[(table["split"] == split) & (table["series"] == series)]
@@ -96,12 +101,15 @@ def scores(table: pd.DataFrame) -> Figure:
                 ax.bar(x, value, width * 0.92, color=colour, label=series)
                 ax.vlines(x, own["lower"], own["upper"], color="0.15", lw=0.9)
             ax.axhline(0.0, color="0.3", lw=0.8)
-            ax.set_ylim(max(-0.6, ax.get_ylim()[0]), 1.0)
+            ax.set_ylim(-0.6, 1.0)
             ax.set_title(split)
             ax.set_ylabel("KGE'")
-        axes[-1, 0].set_xticks(range(len(basins)), basins)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+        labels = [basin.replace(", ", ",\n") for basin in basins]
+        axes[-1, 0].set_xticks(range(len(basins)), labels)
+        drawn.legend(
+            *axes[0, 0].get_legend_handles_labels(), loc="outside lower center",
+            ncols=4, fontsize=8,
+        )  # fmt: skip
     return Figure.draw(
         "scores",
         drawn,
