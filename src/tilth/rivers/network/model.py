@@ -262,7 +262,7 @@ class RiverNetwork:
         after = data["downstream"].values
         data["downstream"] = (
             "catchment",
-            np.where(after >= 0, place[after], after),
+            np.where(after >= 0, place[np.maximum(after, 0)], after),
             data["downstream"].attrs,
         )
         if "path_from" in data:
