@@ -312,8 +312,7 @@ def advance_components(
                     storage[i] = now
                     river_depth[i] = level[i] - bed[i]
                     flow_area[i] = area[i]
-                    # Not the level itself: a restart knows but the depth, and must
-                    # come to the same bits.
+                    # From the depth, as a run that goes on from the state has it.
                     level_before[i] = bed[i] + river_depth[i]
                 step += 1
 

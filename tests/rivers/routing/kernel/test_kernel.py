@@ -158,6 +158,25 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     _same(whole.state, again.state)
 
 
+def test_one_long_interval_is_many_short_ones_to_the_bit(draw_network, start_run):
+    # Beds just below sea level: their last digits are finer than those of the depth.
+    rng = np.random.default_rng(6)
+    network = draw_network(
+        [*range(1, 30), -1],
+        elevation=0.5 - np.sort(rng.uniform(1e-3, 3e-3, 30)),
+        river_depth=0.5,
+        river_length=rng.uniform(5e3, 2e4, 30),
+    )
+    one, many = start_run(network), start_run(network)
+    one.fill_to(3.9995)
+    many.fill_to(3.9995)
+    rain = rng.gamma(0.5, 0.1, 30)
+    one.advance(rain, 48 * 3600.0, sea_level=np.array([3.5]))
+    for _ in range(48):
+        many.advance(rain, 3600.0, sea_level=np.array([3.5]))
+    _same(one.state, many.state)
+
+
 def test_components_side_by_side_and_alone_are_the_same_bits(delta, start_run):
     rain = np.random.default_rng(2).gamma(0.5, 400.0, 40)
     run = start_run(delta)
