@@ -55,7 +55,9 @@ def flag_attributes() -> dict[str, object]:
     }
 
 
-def read_usgs_daily(path: str | os.PathLike[str], *, gauge: str | None = None):
+def read_usgs_daily(
+    path: str | os.PathLike[str], *, gauge: str | None = None
+) -> xr.Dataset:
     """Read daily mean discharge as the CAMELS-US data set keeps it.
 
     A row is ``gauge year month day discharge code``, the discharge in cubic feet per
@@ -128,7 +130,9 @@ def read_usgs_daily(path: str | os.PathLike[str], *, gauge: str | None = None):
 
 
 def fill_days(
-    series: xr.Dataset, first: np.datetime64 | None = None, last=None
+    series: xr.Dataset,
+    first: np.datetime64 | None = None,
+    last: np.datetime64 | None = None,
 ) -> xr.Dataset:
     """Return discharge on every day of a period, flagged where there is no record.
 

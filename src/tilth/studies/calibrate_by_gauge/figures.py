@@ -45,7 +45,26 @@ def hydrographs(
     names: list[str],
     split: str,
 ) -> Figure:
-    """Draw the held-out year of every basin of a split."""
+    """Draw the held-out year of every basin of a split.
+
+    Parameters
+    ----------
+    flows : mapping of str to array, shape (record, column)
+        Name of a series -> discharge, m3 s-1.
+    limits : Bands
+        Around the calibrated chain.
+    problem : Problem
+        One column for each basin and split.
+    names : list of str
+        Of the basins.
+    split : str
+        Name of the split to draw.
+
+    Returns
+    -------
+    Figure
+        One panel for each basin.
+    """
     chosen = [j for j, c in enumerate(problem.columns) if c.split.name == split]
     with style():
         drawn, axes = figure(
@@ -84,7 +103,18 @@ def hydrographs(
 
 
 def scores(table: pd.DataFrame) -> Figure:
-    """Draw the held-out KGE of every series, basin and split."""
+    """Draw the held-out KGE of every series, basin and split.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `tilth.studies.calibrate_by_gauge.judge.held_out_scores`.
+
+    Returns
+    -------
+    Figure
+        One panel for each split.
+    """
     splits = list(dict.fromkeys(table["split"]))
     basins = list(dict.fromkeys(table["basin"]))
     width = 0.8 / len(_BARS)
@@ -123,7 +153,24 @@ def scores(table: pd.DataFrame) -> Figure:
 def flow_duration(
     flows: Mapping[str, np.ndarray], problem: Problem, names: list[str], split: str
 ) -> Figure:
-    """Draw how often a discharge is exceeded in the held-out year."""
+    """Draw how often a discharge is exceeded in the held-out year.
+
+    Parameters
+    ----------
+    flows : mapping of str to array, shape (record, column)
+        Name of a series -> discharge, m3 s-1.
+    problem : Problem
+        One column for each basin and split.
+    names : list of str
+        Of the basins.
+    split : str
+        Name of the split to draw.
+
+    Returns
+    -------
+    Figure
+        One panel for each basin.
+    """
     chosen = [j for j, c in enumerate(problem.columns) if c.split.name == split]
     columns = 2 if len(chosen) > 1 else 1
     rows = -(-len(chosen) // columns)

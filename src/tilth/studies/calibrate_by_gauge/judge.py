@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,14 +16,6 @@ _HALF_WINDOW = 15
 
 #: Level of the intervals and draws of whole months for them.
 _LEVEL, _DRAWS = 0.90, 1000
-
-
-class Score(NamedTuple):
-    """KGE over the held-out year, with the limits of its 90 % interval."""
-
-    value: float
-    lower: float
-    upper: float
 
 
 def climatology(problem: Problem) -> np.ndarray:
