@@ -319,6 +319,11 @@ class EmulatorColumns:
         """Soil water that the store is relative to, mm (cell); of the first member."""
         return self._fit.reference[0]
 
+    @property
+    def parameters(self) -> np.ndarray:
+        """Parameters (parameter, month, cell); of the first member."""
+        return self._fit.parameters[0]
+
     def begin(self, state: xr.DataArray | None = None) -> np.ndarray:
         """Return stores as a plain array that may be written to.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from tilth.core.constants import WATER_DENSITY, ZERO_CELSIUS
+from tilth.core.constants import SECONDS_PER_DAY, WATER_DENSITY, ZERO_CELSIUS
 from tilth.core.errors import InputError
 from tilth.land.emulator import Emulator
 from tilth.land.emulator.parameters import table
@@ -205,14 +205,18 @@ class ProcessFront:
 class EmulatorFront:
     """An emulator in front: one fit, run in double precision.
 
-    Flood water enters the soil store up to the level at which it refuses half of a
-    light rain (``soil_capacity`` of the month), while the air is above 0 degC; what
-    finds no room stands in the wetlands.
+    Flood water enters the soil store until it is full, while the air is above 0 degC
+    and there is no snow; what finds no room stands in the wetlands.
 
     Parameters
     ----------
     emulator : Emulator
         One fit; of an ensemble take one member, or see `run_members`.
+    soil_full : xarray.DataArray, optional
+        Water of the imitated soil when all its pores are full, mm, along the cells:
+        down to the depth that the emulator was fitted to. Without it the soil counts
+        as full where it refuses half of a light rain (``soil_capacity`` of the
+        month), which the fit may place anywhere.
 
     Raises
     ------
@@ -220,7 +224,9 @@ class EmulatorFront:
         If it is an ensemble.
     """
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(
+        self, emulator: Emulator, *, soil_full: xr.DataArray | None = None
+    ) -> None:
         if emulator.members > 1:
             raise InputError(
                 f"the emulator has {emulator.members} members, each with its own "
@@ -232,6 +238,7 @@ class EmulatorFront:
         self.name = f"emulator ({variant})"
         rows = [row.name for row in table(self.conserves)]
         self._capacity = rows.index("soil_capacity")
+        self._full = soil_full
 
     def prepare(self, forcing: xr.Dataset, exchange: str, feedback: bool) -> Weather:
         """Check the weather and lay it out; see `LandFront`."""
@@ -265,16 +272,20 @@ class EmulatorFront:
 
     def advance(self, weather: Weather, state: np.ndarray, days: range) -> Outcome:
         """Advance through exchange intervals; see `LandFront`."""
-        if self.conserves and len(days) > 1:
-            # The deep store is not in the output: look at it after every interval.
-            return _chained(self, weather, state, days)
         columns = weather.columns
         per = columns.time.size // weather.time.size
         piece = columns.pieces(days.start * per, days.stop * per)
         done = columns.advance(state, piece, days.start * per)
         snow, soil, wetland, runoff, evaporation = done.mean
-        stored = snow + (soil - columns.reference) + wetland + done.state[0, 3]
         wet = (piece.rain + piece.snowfall) / columns.seconds
+        if self.conserves:
+            # The deep store is not in the output: within a piece the water stored is
+            # what the balance leaves, at its end what it is.
+            gained = SECONDS_PER_DAY * np.cumsum(wet - runoff - evaporation, axis=0)
+            stored = self.stored(state) + gained
+            stored[-1] = self.stored(done.state)
+        else:
+            stored = snow + (soil - columns.reference) + wetland
 
         def mean(values: np.ndarray) -> np.ndarray:
             return values.reshape(len(days), per, -1).mean(axis=1)
@@ -295,9 +306,12 @@ class EmulatorFront:
         """Return the water that flooded ground takes in; see `LandFront`."""
         columns = weather.columns
         last = (interval + 1) * (columns.time.size // weather.time.size) - 1
-        fitted = self.emulator.fitted["parameters"]
-        rows = fitted.values.reshape(*fitted.shape[: -len(columns.dims) or None], -1)
-        capacity = rows[..., self._capacity, columns.month[last], :].reshape(-1)
+        if self._full is not None:
+            full = self._full.reset_coords(drop=True).broadcast_like(columns.places)
+            level = full.transpose(*columns.dims).values.reshape(-1)
+            capacity = level - columns.reference
+        else:
+            capacity = columns.parameters[self._capacity, columns.month[last]]
         free = np.maximum(capacity - state[0, 1], 0.0)
         thawed = columns.weather.temperature[last] > ZERO_CELSIUS
         return np.where(thawed & (state[0, 0] <= NO_SNOW), free, 0.0)
@@ -316,20 +330,6 @@ class EmulatorFront:
 
 
 _STATE = tuple(State.__dataclass_fields__)
-
-
-def _chained(
-    front: EmulatorFront, weather: Weather, state: Any, days: range
-) -> Outcome:
-    """Return the outcome of intervals that are advanced one by one."""
-    parts = []
-    for k in days:
-        parts.append(front.advance(weather, state, range(k, k + 1)))
-        state = parts[-1].state
-    wet, runoff, evaporation, stored = (
-        np.concatenate([part[row] for part in parts]) for row in range(4)
-    )
-    return Outcome(wet, runoff, evaporation, stored, state)
 
 
 def _open_water(arrays: dict[str, np.ndarray], per: int) -> np.ndarray:

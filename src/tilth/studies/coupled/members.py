@@ -31,6 +31,7 @@ def run_members(
     feedback: bool = True,
     variables: Sequence[str] = ("discharge", "flood_fraction"),
     catchments: Sequence[Any] | None = None,
+    soil_full: xr.DataArray | None = None,
     threads: int | None = None,
 ) -> xr.Dataset:
     """Run land and rivers once for each member of an ensemble of fits.
@@ -48,6 +49,8 @@ def run_members(
         As for `LandSimulator.run`; one state for all.
     catchments : sequence, optional
         Identifiers to keep; all by default.
+    soil_full : xarray.DataArray, optional
+        As for `EmulatorFront`.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def run_members(
         fitted = emulator.fitted
         one = fitted.isel(member=k, drop=True) if "member" in fitted.dims else fitted
         simulator = LandSimulator(
-            EmulatorFront(Emulator(one)),
+            EmulatorFront(Emulator(one), soil_full=soil_full),
             network,
             regridder,
             settings,
