@@ -186,3 +186,21 @@ def test_flow_over_floodplains_is_manning_s_when_steady(draw_network, start_run)
     np.testing.assert_allclose(run.stages.flood_depth, over, rtol=1e-6)
     np.testing.assert_allclose(run.totals.river, river, rtol=1e-6)
     np.testing.assert_allclose(run.totals.floodplain, flood, rtol=1e-6)
+
+
+def test_a_flood_drains_away_and_all_of_it_is_accounted_for(draw_network, start_run):
+    n = 15
+    network = draw_network(
+        [*range(1, n), -1], elevation=200.0 - 8.0 * np.arange(n), river_depth=3.0
+    )
+    run = start_run(network)
+    run.fill_to(run.geometry.elevation + 2.0)
+    begin, gone = run.state.storage.sum(), 0.0
+    for _ in range(60):
+        run.advance(0.0, 5 * 86400.0, sea_level=np.array([-3.5]))
+        gone += run.ledger.outflow[0]
+        assert run.ledger.residual[0] < 1e-13
+        assert run.ledger.clipped[0] <= 1e-13 * begin
+    assert run.state.storage.sum() < 1e-3 * begin
+    assert gone + run.state.storage.sum() == pytest.approx(begin, rel=1e-12)
+    assert (run.stages.river_depth < 0.1).all()
