@@ -7,6 +7,8 @@ discharge in each basin; the third year judges.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tilth.core.progress import progress
 from tilth.studies.calibrate_by_gauge import report
 from tilth.studies.calibrate_by_gauge.choice import compare_weights
@@ -42,7 +44,9 @@ def run(full: bool = False) -> StudyResult:
     case = load(full)
     effort = FULL if full else QUICK
     extra = full and case.truth is None
-    total = steps_of(effort) + (2 * _CHOICE_STEPS + effort.steps if extra else 0)
+    total = steps_of(effort)
+    if extra:
+        total += _CHOICE_STEPS + 1 + steps_of(replace(effort, fine_steps=0))
     with progress("calibration by gauge", total=total) as work:
         outcome = calibrate(case.basins, effort, work=work)
         table = held_out_scores(outcome.flows, outcome.problem, case.names, SEED)
