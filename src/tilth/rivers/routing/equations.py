@@ -21,6 +21,7 @@ import numpy as np
 
 from tilth.core.accelerate import jax, jnp
 from tilth.core.errors import InputError
+from tilth.rivers.routing import kernel
 from tilth.rivers.routing.arrays import (
     Geometry,
     State,
@@ -29,7 +30,6 @@ from tilth.rivers.routing.arrays import (
     forcing_of,
 )
 from tilth.rivers.routing.equations_step import Flux, Weather, advance_step
-from tilth.rivers.routing.kernel import advance
 from tilth.rivers.routing.settings import Settings
 
 __all__ = ["Means", "simulate", "substeps_of"]
@@ -128,11 +128,20 @@ def simulate(
     intervals = weather.runoff.shape[0]
     plan, longest = _plan(geometry, substeps, intervals, most)
     outer = plan.shape[2]
-    places = jnp.arange(geometry.area.shape[0])
-    owner = jnp.searchsorted(geometry.first, places, side="right") - 1
-    step = jax.checkpoint(
-        partial(advance_step, geometry, settings=settings, length=seconds / outer)
-    )
+    advance = partial(advance_step, settings=settings, seconds=seconds, outer=outer)
+    still = Flux(*(jnp.zeros(geometry.area.shape[0]) for _ in Flux._fields))
+
+    # What is differentiated lies inside: of a branch, all that it uses would be kept.
+    @jax.checkpoint
+    def step(
+        now: State, forced: Weather, number: Array, counts: Array, begin: Array
+    ) -> tuple[State, Flux]:
+        # A branch, not a choice of results: idle sub-steps cost nothing.
+        return jax.lax.cond(
+            jnp.any(number < counts),
+            lambda: advance(geometry, now, forced, number, counts, begin),
+            lambda: (now, still),
+        )
 
     def interval(now: State, inputs: tuple[Weather, Array]) -> tuple[State, Means]:
         forced, counts = inputs
@@ -141,18 +150,11 @@ def simulate(
             carried: tuple[State, Flux], number: Array
         ) -> tuple[tuple[State, Flux], None]:
             o, s = number // longest, number % longest
-            count = counts[:, o]
-            at = (o + s / jnp.maximum(count, 1)) / outer
+            now, moved = step(carried[0], forced, s, counts[:, o], o)
+            return (now, jax.tree.map(jnp.add, carried[1], moved)), None
 
-            def do(carried: tuple[State, Flux]) -> tuple[State, Flux]:
-                return step(*carried, forced, s, count[owner], at[owner])
-
-            # A branch, not a choice of results: idle sub-steps cost nothing.
-            return jax.lax.cond(jnp.any(s < count), do, lambda c: c, carried), None
-
-        none = Flux(*(jnp.zeros_like(now.storage) for _ in Flux._fields))
         (now, total), _ = jax.lax.scan(
-            substep, (now, none), jnp.arange(outer * longest)
+            substep, (now, still), jnp.arange(outer * longest)
         )
         means = Flux(*(volume / seconds for volume in total))
         return now, Means(**means._asdict(), storage=now.storage)
@@ -242,7 +244,7 @@ def substeps_of(
     for t, row in enumerate(rows):
         ledger = empty_ledger(geometry, seconds, settings)
         forcing = forcing_of(geometry, row, **{k: v[t] for k, v in given.items()})
-        advance(geometry, now, forcing, seconds, settings, totals, ledger)
+        kernel.advance(geometry, now, forcing, seconds, settings, totals, ledger)
         found.append(ledger.substeps)
     return np.array(found)
 

@@ -75,16 +75,16 @@ class _Links(NamedTuple):
 def advance_step(
     geometry: Geometry,
     state: State,
-    total: Flux,
     weather: Weather,
     number: Array,
-    count: Array,
-    at: Array,
+    counts: Array,
+    begin: Array,
     *,
     settings: Settings,
-    length: float,
+    seconds: float,
+    outer: int,
 ) -> tuple[State, Flux]:
-    """Advance by one sub-step the catchments that still have one to take.
+    """Advance by one sub-step the components that still have one to take.
 
     Parameters
     ----------
@@ -92,29 +92,31 @@ def advance_step(
         Without reservoirs and levees.
     state : State
         At the beginning of the sub-step.
-    total : Flux
-        What moved before in the interval, to which this sub-step's is added.
     weather : Weather
         Of the interval.
     number : int
         Of the sub-step in its outer step, from zero.
-    count : array of int, shape (catchment)
+    counts : array of int, shape (component)
         Number of sub-steps that each takes in the outer step.
-    at : array, shape (catchment)
-        Share of the interval that has passed, 0 ... 1.
+    begin : int
+        Number of the outer step in the interval, from zero.
     settings : Settings
         Static.
-    length : float
-        Of the outer step, s.
+    seconds : float
+        Length of the interval, s.
+    outer : int
+        Outer steps in the interval.
 
     Returns
     -------
     State, Flux
-        At the end of the sub-step.
+        At the end of the sub-step, and what moved in it.
     """
-    active = number < count
-    dt = length / jnp.maximum(count, 1)
     n = geometry.area.shape[0]
+    place = jnp.searchsorted(geometry.first, jnp.arange(n), side="right") - 1
+    count = jnp.maximum(counts, 1)[place]
+    dt = seconds / outer / count
+    at = (begin + number / count) / outer
     inside = geometry.downstream >= 0
     links = _Links(
         inside,
@@ -142,20 +144,16 @@ def advance_step(
         path_flow=flows.path,
     )
     moved = Flux(flows.river * dt, flows.floodplain * dt, path * dt, *losses)
-    paths = active[geometry.paths.start][:, None]
+    if counts.shape[0] == 1:  # a sub-step that nothing takes is not computed
+        return after, moved
+    active = (number < counts)[place]
     chosen: dict[str, Any] = {
-        name: jnp.where(
-            paths if name == "path_flow" else active,
-            getattr(after, name),
-            getattr(state, name),
-        )
-        for name in State._fields
+        name: jnp.where(active, getattr(after, name), getattr(state, name))
+        for name in State._fields[:-1]
     }
-    sums = (
-        was + jnp.where(active, more, 0.0)
-        for was, more in zip(total, moved, strict=True)
-    )
-    return State(**chosen), Flux(*sums)
+    flowing = active[geometry.paths.start][:, None]
+    chosen["path_flow"] = jnp.where(flowing, after.path_flow, state.path_flow)
+    return State(**chosen), Flux(*(jnp.where(active, more, 0.0) for more in moved))
 
 
 def _sea_level(geometry: Geometry, weather: Weather, at: Array) -> Array | float:
