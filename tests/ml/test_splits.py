@@ -137,9 +137,7 @@ def test_a_row_is_not_tested_twice():
 
 
 def test_errors_by_bin_count_rows_and_leave_gaps_open():
-    table = binned_errors(
-        [1, 2, 3, np.nan], [0, 2, 5, 1], [-2, 0.5, 0.6, 9], [-1, 0, 1]
-    )
+    table = binned_errors([1, 2, 3, np.nan], [0, 2, 5, 1], [-2, 0, 0.6, 9], [-1, 0, 1])
     assert table["n"].tolist() == [1, 0, 2, 0]
     assert table["rmse"][0] == 1.0
     assert table["rmse"][2] == pytest.approx(np.sqrt(2))

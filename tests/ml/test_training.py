@@ -162,6 +162,16 @@ def test_a_sequence_of_targets_has_one_for_every_step():
     assert network(np.zeros((5, 2), np.float32)).shape == (5, 3)
 
 
+def test_a_convolution_is_equinoxs():
+    import equinox as eqx
+
+    ours = ConvNet(7, 1, channels=(3,), kernel=2, key=jax.random.key(0)).convolutions[0]
+    theirs = eqx.nn.Conv1d(1, 3, 2, dtype=np.float32, key=jax.random.key(1))
+    theirs = eqx.tree_at(lambda c: (c.weight, c.bias), theirs, (ours.weight, ours.bias))
+    row = np.random.default_rng(0).normal(size=(1, 7)).astype(np.float32)
+    assert np.allclose(ours(row), theirs(row), atol=1e-6)
+
+
 def test_dropout_is_for_training_only():
     network = MLP(4, 1, dropout=0.5, key=jax.random.key(0))
     row = np.ones(4, np.float32)

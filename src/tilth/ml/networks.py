@@ -67,6 +67,31 @@ class MLP(eqx.Module):
         return self.layers[-1](row)
 
 
+class _Convolution(eqx.Module):
+    """A convolution along a short row, as one product of matrices.
+
+    Equal to `equinox.nn.Conv1d` without padding; on processors, with many networks
+    side by side, several times as fast.
+    """
+
+    weight: Any
+    bias: Any
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, key: Any) -> None:
+        first, second = jax.random.split(key)
+        limit = (inputs * kernel) ** -0.5
+        shape = (outputs, inputs, kernel)
+        self.weight = jax.random.uniform(first, shape, _KIND, -limit, limit)
+        self.bias = jax.random.uniform(second, (outputs, 1), _KIND, -limit, limit)
+
+    def __call__(self, field: Any) -> Any:
+        """Return (outputs, length - kernel + 1) of a field (inputs, length)."""
+        kernel = self.weight.shape[2]
+        length = field.shape[1] - kernel + 1
+        windows = jnp.stack([field[:, k : k + length] for k in range(kernel)], axis=1)
+        return jnp.tensordot(self.weight, windows, axes=2) + self.bias
+
+
 class ConvNet(eqx.Module):
     """Convolutions along the row of features, then a dense layer.
 
@@ -113,7 +138,7 @@ class ConvNet(eqx.Module):
         sizes = [1, *channels]
         keys = jax.random.split(key, len(channels) + 2)
         self.convolutions = [
-            eqx.nn.Conv1d(a, b, kernel, dtype=_KIND, key=k)
+            _Convolution(a, b, kernel, key=k)
             for a, b, k in zip(sizes[:-1], sizes[1:], keys, strict=False)
         ]
         self.dense = eqx.nn.Linear(sizes[-1] * left, width, dtype=_KIND, key=keys[-2])

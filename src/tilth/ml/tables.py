@@ -29,7 +29,7 @@ def binned_errors(
     by : array_like, shape (n)
         What the rows are sorted by.
     edges : array_like
-        Rising; a bin holds its upper edge. The first and the last bin are open.
+        Rising; a bin holds its lower edge. The first and the last bin are open.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def binned_errors(
     values = np.array([predicted, observed, by], float)
     values = values[:, np.isfinite(values).all(axis=0)]
     error = values[0] - values[1]
-    place = np.searchsorted(limits, values[2], side="left")
+    place = np.searchsorted(limits, values[2], side="right")
     rows = []
     ends = np.concatenate([[-np.inf], limits, [np.inf]])
     for k in range(limits.size + 1):

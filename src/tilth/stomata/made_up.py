@@ -1,4 +1,4 @@
-"""Made-up leaves in made-up weather, whose stomata are known: to try and to test with."""
+"""Made-up leaves whose stomata are known: to try things out, and to test with."""
 
 from __future__ import annotations
 
