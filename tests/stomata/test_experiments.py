@@ -246,7 +246,7 @@ def test_the_difference_ranks_second_and_falls(tumbarumba):
 @pytest.mark.realdata
 def test_the_networks_keep_up_with_support_vectors(tumbarumba):
     splits = {"shuffled": default_splits(tumbarumba)["shuffled"]}
-    quick = {"epochs": 200, "members": 2}
+    quick = {"epochs": 100, "members": 1}
     result = run_experiments(
         tumbarumba,
         {"conv net": conv_net(**quick), "dense net": dense_net(**quick)},

@@ -5,7 +5,6 @@ Settings of that run: outer steps of 600 s, one number of sub-steps for all, no
 bifurcation, the sea at the bank's elevation, channels filled by the sea at first.
 """
 
-from time import process_time
 from types import SimpleNamespace
 
 import numpy as np
@@ -170,20 +169,3 @@ def test_hourly_steps_of_each_basin_s_own_tell_the_same_flood(case):
         found.append(totals.river + totals.floodplain)
         assert ledger.residual.max() < 1e-12
     assert np.median(_efficiency(case, np.array(found))) > 0.999
-
-
-def test_a_catchment_s_sub_step_costs_a_small_part_of_a_microsecond(case):
-    """Measured are some 40 ns; far more means that something counts references."""
-    settings = Settings(time_step=600.0)
-    geometry = geometry_of(case.network, settings)
-    state, totals = filled_state(geometry), empty_totals(geometry)
-    ledger, size = empty_ledger(geometry, DAY, settings), np.diff(geometry.first)
-    spent = work = 0.0
-    for day, runoff in enumerate(case.runoff[65:85]):
-        forcing = forcing_of(geometry, runoff)
-        begin = process_time()
-        advance(geometry, state, forcing, DAY, settings, totals, ledger)
-        if day > 0:  # the first may have to compile
-            spent += process_time() - begin
-            work += (ledger.substeps.sum(axis=1) * size).sum()
-    assert spent / work < 250e-9

@@ -4,8 +4,8 @@ The equations are those of `tilth.land.emulator.equations.step`, and so is their
 Each loop goes over the lanes of a block, one cell in each, and does one step of the day
 with no call and no branch inside, so that it becomes vector instructions. All that is
 compiled is in this file and in `kernel_math`, since numba's cache of a function is
-renewed when its own file changes, and only then: after a change in `kernel_math`,
-touch this file.
+renewed when the text of its own file changes, and only then: after a change in
+`kernel_math`, change this file too.
 """
 
 from __future__ import annotations

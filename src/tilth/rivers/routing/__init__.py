@@ -10,6 +10,7 @@ _CONTENTS = {
     "final_state": "state",
     "save_state": "state",
     "open_state": "state",
+    "filled_channels": "state",
     "Reservoirs": "reservoirs",
     "Levees": "levees",
     "route_muskingum": "muskingum",
