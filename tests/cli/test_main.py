@@ -203,7 +203,7 @@ def test_a_terminal_without_the_signs_gets_an_answer_all_the_same():
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("tilth st", "study"),
+        ("tilth stu", "study"),
         ("tilth study run fluxmeters", "fluxmeters_2023"),
         ("tilth data info carbdown-x", "carbdown-xxl"),
     ],

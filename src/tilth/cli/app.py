@@ -38,6 +38,10 @@ COMMANDS = {
         "tilth.cli.serve:app",
         "Run a fleet: broker, ingest, fluxes, alarms and pages.",
     ),
+    "stomata": (
+        "tilth.cli.stomata:app",
+        "Stomatal closures fitted to leaves; what conductance follows.",
+    ),
     "study": (
         "tilth.cli.study:app",
         "Run one study and check its numbers against their bars.",
