@@ -10,6 +10,7 @@ from tilth.core.regrid import conservative_regions
 from tilth.land.emulator import Emulator, fitted_dataset, to_daily
 from tilth.land.emulator.parameters import bounds
 from tilth.land.model import parameter_dataset, run
+from tilth.land.model.settings import Settings
 from tilth.land.simulate import simulated_weather
 from tilth.physics import moist_air
 from tilth.rivers.network.synthetic import catchment_labels, synthetic_network
@@ -19,6 +20,7 @@ from tilth.studies.coupled import (
     LandSimulator,
     ProcessFront,
     final_state,
+    flood_share,
     ledger_table,
     open_state,
     open_water_evaporation,
@@ -28,6 +30,9 @@ from tilth.studies.coupled import (
 
 LAT, LON = np.array([0.75, -0.75]), np.array([-1.0, 0.0, 1.0])
 DAYS = 24
+
+#: Four metres of soil, as in the study: one compiled program for both.
+SETTINGS = Settings(layers=(0.05, 0.20, 0.75, 1.0, 2.0))
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +48,12 @@ def regridder(network):
 
 @pytest.fixture(scope="module")
 def weather():
-    """Return hourly weather of six wet and warm cells."""
+    """Return three-hourly weather of six wet and warm cells."""
     cells = [
         simulated_weather(
             (2001, 2001), latitude=lat, longitude=lon, mean_temperature=296.0,
-            seasonal_range=4.0, rain=6000.0, seed=10 * i + j,
-        ).isel(cell=0, time=slice(0, 24 * DAYS))
+            seasonal_range=4.0, rain=6000.0, seed=10 * i + j, step_minutes=180,
+        ).isel(cell=0, time=slice(0, 8 * DAYS))
         for i, lat in enumerate(LAT)
         for j, lon in enumerate(LON)
     ]  # fmt: skip
@@ -63,7 +68,7 @@ def process(weather):
         latitude=xr.DataArray(weather["lat"].values, dims="cell"),
         relief=50.0,
     )
-    return ProcessFront(parameters, wetness=0.97)
+    return ProcessFront(parameters, SETTINGS, wetness=0.97)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +137,9 @@ def test_one_way_the_land_is_that_of_its_own_run_to_the_last_bit(
     process, network, regridder, weather
 ):
     simulator = LandSimulator(process, network, regridder)
-    alone = run(weather, process.parameters, wetness=0.97).transpose("time", ...)
+    alone = run(weather, process.parameters, settings=SETTINGS, wetness=0.97).transpose(
+        "time", ...
+    )
     result = simulator.run(weather, feedback=False)
     np.testing.assert_array_equal(result["runoff"], alone["Qs"] + alone["Qsb"])
     np.testing.assert_array_equal(result["evaporation"], alone["Evap"])
@@ -155,13 +162,13 @@ def test_a_run_cut_in_two_through_a_file_is_the_run_to_the_last_bit(
     tmp_path, process, network, regridder, weather
 ):
     simulator = LandSimulator(process, network, regridder)
-    first = simulator.run(weather.isel(time=slice(0, 24 * 8)))
-    rest = weather.isel(time=slice(24 * 8, None))
+    first = simulator.run(weather.isel(time=slice(0, 8 * 8)))
+    rest = weather.isel(time=slice(8 * 8, None))
     whole = simulator.run(rest, final_state(first))
-    half = simulator.run(rest.isel(time=slice(0, 24 * 6)), final_state(first))
+    half = simulator.run(rest.isel(time=slice(0, 8 * 6)), final_state(first))
     save_state(final_state(half), tmp_path / "state.nc")
     again = simulator.run(
-        rest.isel(time=slice(24 * 6, None)), open_state(tmp_path / "state.nc")
+        rest.isel(time=slice(8 * 6, None)), open_state(tmp_path / "state.nc")
     )
     for name in ("discharge", "flood_fraction", "storage", "runoff", "land_storage"):
         np.testing.assert_array_equal(
@@ -243,6 +250,43 @@ def test_members_differ_as_their_parameters_do(network, regridder, daily):
     assert float(spread["discharge"].std("member").max()) > 0.0
     with pytest.raises(InputError, match="3 members"):
         EmulatorFront(fit)
+
+
+def test_soil_that_is_full_takes_no_flood_water(network, regridder, daily):
+    fit = emulator("closed")
+    cells = xr.DataArray(np.ones(6), dims="cell")
+    full, empty = (
+        LandSimulator(
+            EmulatorFront(fit, soil_full=depth * cells), network, regridder
+        ).run(daily)
+        for depth in (-1e3, 1e3)
+    )
+    assert float(full["infiltration_volume"].sum()) == 0.0
+    assert float(empty["infiltration_volume"].sum()) > 0.0
+    assert residual(empty) < 1e-9 * precipitation(empty)
+
+
+def test_floods_of_an_emulator_evaporate_as_was_learned_of_its_model(
+    network, regridder, daily, weather, process
+):
+    truth = run(weather, process.parameters, settings=SETTINGS, wetness=0.97)
+    share = flood_share(daily, truth["Evap"])
+    assert share.sizes == {"month": 12, "cell": 6}
+    assert float(share.sel(month=1).min()) > 0.0
+    assert float(share.sel(month=slice(2, 12)).max()) == 0.0
+    lost = {}
+    for name, part in (("learned", share), ("none", 0.0 * share)):
+        front = EmulatorFront(emulator("closed"), flood_share=part)
+        result = LandSimulator(front, network, regridder).run(daily)
+        lost[name] = float(result["flood_evaporation_volume"].sum())
+    assert lost["learned"] > lost["none"] == 0.0
+
+
+def test_the_share_of_a_flood_is_what_it_evaporates_beyond_the_land(daily):
+    dry = xr.zeros_like(daily["Tair"])
+    share = flood_share(daily, dry)
+    np.testing.assert_allclose(share.sel(month=1), 1.0)
+    assert float(flood_share(daily, dry + 1.0).max()) == 0.0
 
 
 # Ways between land and rivers

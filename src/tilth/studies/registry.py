@@ -74,6 +74,11 @@ STUDIES: dict[str, Study] = {
             "Emulator and rivers calibrated together on discharge, by gradient",
             "tilth.studies.calibrate_by_gauge:run",
         ),
+        Study(
+            "coupled_emulator",
+            "An emulator in place of the land model, upstream of the same rivers",
+            "tilth.studies.coupled_emulator:run",
+        ),
     )
 }
 

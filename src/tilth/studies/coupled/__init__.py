@@ -18,6 +18,7 @@ _CONTENTS = {
     "open_state": "state",
     "ledger_table": "ledger",
     "open_water_evaporation": "open_water",
+    "flood_share": "open_water",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

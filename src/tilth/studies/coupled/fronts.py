@@ -86,6 +86,11 @@ class LandFront(Protocol):
     def stored(self, state: Any) -> np.ndarray:
         """Return all water of each cell, kg m-2."""
 
+    def beyond(
+        self, weather: Weather, interval: int, evaporated: np.ndarray
+    ) -> np.ndarray:
+        """Return what floods evaporate more than the land did, kg m-2 s-1."""
+
     def room(self, weather: Weather, state: Any, interval: int) -> np.ndarray:
         """Return the water that flooded ground takes in, kg m-2."""
 
@@ -175,6 +180,12 @@ class ProcessFront:
         """Return all water of each cell, kg m-2."""
         return np.asarray(stored_water(state, np.asarray(self.settings.layers)))
 
+    def beyond(
+        self, weather: Weather, interval: int, evaporated: np.ndarray
+    ) -> np.ndarray:
+        """Return what floods evaporate more than the land; see `LandFront`."""
+        return _beyond(weather, interval, evaporated)
+
     def room(self, weather: Weather, state: State, interval: int) -> np.ndarray:
         """Return the water that flooded ground takes in; see `LandFront`."""
         # Frozen ground, or snow, seals the surface.
@@ -225,7 +236,11 @@ class EmulatorFront:
     """
 
     def __init__(
-        self, emulator: Emulator, *, soil_full: xr.DataArray | None = None
+        self,
+        emulator: Emulator,
+        *,
+        soil_full: xr.DataArray | None = None,
+        flood_share: xr.DataArray | None = None,
     ) -> None:
         if emulator.members > 1:
             raise InputError(
@@ -239,6 +254,7 @@ class EmulatorFront:
         rows = [row.name for row in table(self.conserves)]
         self._capacity = rows.index("soil_capacity")
         self._full = soil_full
+        self._share = flood_share
 
     def prepare(self, forcing: xr.Dataset, exchange: str, feedback: bool) -> Weather:
         """Check the weather and lay it out; see `LandFront`."""
@@ -302,14 +318,23 @@ class EmulatorFront:
         """Return all water of each cell, soil relative to its mean, kg m-2."""
         return state[0].sum(axis=0)
 
+    def beyond(
+        self, weather: Weather, interval: int, evaporated: np.ndarray
+    ) -> np.ndarray:
+        """Return what floods evaporate more than the land; see `LandFront`."""
+        if self._share is None or weather.open_water is None:
+            return _beyond(weather, interval, evaporated)
+        columns = weather.columns
+        last = (interval + 1) * (columns.time.size // weather.time.size) - 1
+        own = self._share.isel(month=int(columns.month[last]), drop=True)
+        return weather.open_water[interval] * _on_cells(own, columns)
+
     def room(self, weather: Weather, state: np.ndarray, interval: int) -> np.ndarray:
         """Return the water that flooded ground takes in; see `LandFront`."""
         columns = weather.columns
         last = (interval + 1) * (columns.time.size // weather.time.size) - 1
         if self._full is not None:
-            full = self._full.reset_coords(drop=True).broadcast_like(columns.places)
-            level = full.transpose(*columns.dims).values.reshape(-1)
-            capacity = level - columns.reference
+            capacity = _on_cells(self._full, columns) - columns.reference
         else:
             capacity = columns.parameters[self._capacity, columns.month[last]]
         free = np.maximum(capacity - state[0, 1], 0.0)
@@ -330,6 +355,19 @@ class EmulatorFront:
 
 
 _STATE = tuple(State.__dataclass_fields__)
+
+
+def _beyond(weather: Weather, interval: int, evaporated: np.ndarray) -> np.ndarray:
+    """Return the evaporation of open water less that of the land, where it is more."""
+    if weather.open_water is None:
+        return np.zeros_like(evaporated)
+    return np.maximum(weather.open_water[interval] - evaporated, 0.0)
+
+
+def _on_cells(array: xr.DataArray, columns: EmulatorColumns) -> np.ndarray:
+    """Return the values of an array in the order of the columns."""
+    wide = array.reset_coords(drop=True).broadcast_like(columns.places)
+    return wide.transpose(*columns.dims).values.reshape(-1)
 
 
 def _open_water(arrays: dict[str, np.ndarray], per: int) -> np.ndarray:

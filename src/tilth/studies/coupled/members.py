@@ -32,6 +32,7 @@ def run_members(
     variables: Sequence[str] = ("discharge", "flood_fraction"),
     catchments: Sequence[Any] | None = None,
     soil_full: xr.DataArray | None = None,
+    flood_share: xr.DataArray | None = None,
     threads: int | None = None,
 ) -> xr.Dataset:
     """Run land and rivers once for each member of an ensemble of fits.
@@ -49,7 +50,7 @@ def run_members(
         As for `LandSimulator.run`; one state for all.
     catchments : sequence, optional
         Identifiers to keep; all by default.
-    soil_full : xarray.DataArray, optional
+    soil_full, flood_share : xarray.DataArray, optional
         As for `EmulatorFront`.
 
     Returns
@@ -63,7 +64,7 @@ def run_members(
         fitted = emulator.fitted
         one = fitted.isel(member=k, drop=True) if "member" in fitted.dims else fitted
         simulator = LandSimulator(
-            EmulatorFront(Emulator(one), soil_full=soil_full),
+            EmulatorFront(Emulator(one), soil_full=soil_full, flood_share=flood_share),
             network,
             regridder,
             settings,

@@ -116,3 +116,34 @@ def weather_arrays(forcing: xr.Dataset, dims: tuple) -> dict[str, np.ndarray]:
         .reshape(size, -1)
         for name, units in NEEDED.items()
     }
+
+
+def flood_share(forcing: xr.Dataset, evaporation: xr.DataArray) -> xr.DataArray:
+    r"""Return how much more a flood evaporates than the land, month by month.
+
+    .. math:: s = \sum \max(E_{open} - E_{land}, 0) \big/ \sum E_{open} ,
+
+    over the days of a calendar month in all years: for an emulator of the land, which
+    is not fitted to evaporation day by day.
+
+    Parameters
+    ----------
+    forcing : xarray.Dataset
+        Daily weather, as for a coupling with feedback, along ``time`` and ``cell``.
+    evaporation : xarray.DataArray
+        Of the land model, means of the same days, kg m-2 s-1 (time, cell).
+
+    Returns
+    -------
+    xarray.DataArray
+        Share of open water's evaporation, 0 to 1 (month, cell); 0 in months in which
+        open water does not evaporate.
+    """
+    arrays = weather_arrays(forcing, ("cell",))
+    like = evaporation.transpose("time", "cell")
+    water = like.copy(data=open_water_evaporation(*arrays.values()))
+    month = forcing["time"].dt.month
+    beyond = (water - like).clip(min=0.0).groupby(month).sum("time")
+    whole = water.groupby(month).sum("time")
+    share = (beyond / whole.where(whole > 0.0)).fillna(0.0)
+    return share.reindex(month=np.arange(1, 13), fill_value=0.0)

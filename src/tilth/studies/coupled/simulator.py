@@ -196,7 +196,7 @@ class _Run:
         runoff, evaporated = outcome.runoff[row], outcome.evaporation[row]
         losses: dict[str, np.ndarray] = {}
         if self.weather.open_water is not None:
-            beyond = np.maximum(self.weather.open_water[k] - evaporated, 0.0)
+            beyond = front.beyond(self.weather, k, evaporated)
             room = front.room(self.weather, land, k)
             rate = np.minimum(room / seconds, front.fastest(self.weather))
             losses["evaporation"] = ways.mean(beyond) / WATER_DENSITY
