@@ -148,6 +148,15 @@ def test_a_network_is_made_up_from_a_seed(tmp_path, capsys):
     np.testing.assert_array_equal(one.downstream, other.downstream)
 
 
+def test_made_up_runoff_goes_with_its_network(tmp_path):
+    out, runoff = tmp_path / "a.nc", tmp_path / "runoff.nc"
+    words = ("--catchments", 60, "--basins", 3, "--runoff", runoff, "--days", 5)
+    assert run("build", "synthetic", *words, "--out", out) == 0
+    with xr.open_dataarray(runoff, engine="h5netcdf") as made:
+        assert made.sizes == {"time": 5, "catchment": 60}
+    assert run("route", out, runoff, "--out", tmp_path / "rivers.nc") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -198,10 +198,15 @@ def synthetic(
     labels: Path | None = typer.Option(
         None, "--labels", metavar="NC", help="Where to write the raster of catchments."
     ),
+    runoff: Path | None = typer.Option(
+        None, "--runoff", metavar="NC", help="Where to write made-up daily runoff."
+    ),
+    days: int = typer.Option(365, min=1, help="Days of runoff."),
 ) -> None:
-    """Make a network up, to try the rest without data."""
+    """Make a network up, and runoff for it, to try the rest without data."""
     from tilth.core.files import whole_file
     from tilth.rivers.network.synthetic import catchment_labels, synthetic_network
+    from tilth.rivers.network.synthetic_runoff import made_up_runoff
 
     network = synthetic_network(catchments, basins=basins, seed=seed)
     _write(network, out)
@@ -209,6 +214,12 @@ def synthetic(
         with whole_file(labels) as half:
             catchment_labels(network).to_netcdf(half, engine="h5netcdf")
         typer.echo(f"{labels}: the catchment of each cell")
+    if runoff is not None:
+        with whole_file(runoff) as half:
+            made_up_runoff(network, days=days, seed=seed).to_netcdf(
+                half, engine="h5netcdf"
+            )
+        typer.echo(f"{runoff}: {days} days of made-up runoff")
 
 
 def _rate(text: str) -> float:

@@ -27,6 +27,7 @@ _CONTENTS = {
     "synthetic_network": "synthetic",
     "catchment_labels": "synthetic",
     "synthetic_terrain": "synthetic_terrain",
+    "made_up_runoff": "synthetic_runoff",
     "channel_width": "channels",
     "channel_depth": "channels",
     "floodplain_profile": "floodplain",
