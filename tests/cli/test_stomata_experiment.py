@@ -79,7 +79,11 @@ def test_an_experiment_leaves_scores_errors_ranks_effects_and_the_null(write, ca
     expected = excess_over_null(
         leaves, {"support vectors": support_vectors()}, draws=3, split="by day", seed=2
     )
-    pd.testing.assert_frame_equal(pd.read_csv("found/null.csv"), expected)
+    null = pd.read_csv("found/null.csv")
+    all_that_is_left, half = null["noise"]
+    assert half == pytest.approx(all_that_is_left / 2)
+    pd.testing.assert_frame_equal(null.drop(columns="noise")[:1], expected)
+    assert null["null_mean"][1] > null["null_mean"][0]
     with xr.open_dataset("found/predictions.nc", engine="h5netcdf") as kept:
         one = kept["predicted"].sel(
             split="by day", learner="support vectors", experiment="E4"
@@ -125,6 +129,15 @@ def test_without_a_boundary_layer_there_is_no_null_and_it_is_said(write, capsys)
     told = capsys.readouterr().out
     assert "no null experiment: the observations lack boundary_conductance" in told
     assert "Only what lies beyond the null worlds is evidence." in told
+
+
+def test_the_noise_of_thermometers_can_be_said(write, capsys):
+    words = ("--draws", 2, "--noise", 0.1, "--noise", 0)
+    assert run(write(), "--out", "found", *FAST, *words) == 0
+    assert "What of this is noise of thermometers is not known" in (
+        capsys.readouterr().out
+    )
+    assert pd.read_csv("found/null.csv")["noise"].tolist() == [0.1, 0.0]
 
 
 def test_errors_can_be_those_of_shuffled_rows(write, capsys):

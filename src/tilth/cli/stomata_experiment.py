@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from tilth.ml.learners import Learner
+    from tilth.stomata.null_model import LeafWorld
 
 #: Learners that take seconds; networks take minutes.
 _QUICK = ["forest", "support-vectors"]
@@ -48,6 +49,14 @@ def experiment(
     draws: int = typer.Option(
         10, min=0, help="Null worlds; 0 leaves the null experiment out."
     ),
+    noise: list[float] = typer.Option(
+        [],
+        "--noise",
+        min=0.0,
+        metavar="K",
+        help="Of the thermometers of the null; repeatable; by default all that the "
+        "energy balance leaves, and half of it.",
+    ),
     seed: int = typer.Option(0, help="Of learners, shuffles and null worlds."),
     ignore: list[str] = IGNORED,
     encoding: str = ENCODING,
@@ -57,6 +66,8 @@ def experiment(
     E1: deficit, uptake, CO2; E2 adds light (and soil water); E3 adds leaf temperature
     to E2, E4 the difference of leaf and air, E5 both, E6 both temperatures.
     """
+    import pandas as pd
+
     from tilth.cli.stomata_inputs import read_leaves, usable_rows
     from tilth.core.errors import InputError
     from tilth.stomata.evidence import (
@@ -106,10 +117,16 @@ def experiment(
     if isinstance(world, str):
         typer.echo(f"no null experiment: {world}")
     else:
-        tables["null"] = excess_over_null(
-            leaves, learners, draws=draws, split=judged, world=world, seed=seed
-        )
-        _print_null(tables["null"], draws, judged)
+        parts = []
+        for spread in noise or (world.spread, world.spread / 2):
+            blurred = world._replace(spread=spread)
+            part = excess_over_null(
+                leaves, learners, draws=draws, split=judged, world=blurred, seed=seed
+            )
+            part.insert(0, "noise", spread)
+            parts.append(part)
+        tables["null"] = pd.concat(parts, ignore_index=True)
+        _print_null(tables["null"], world, draws, judged)
     typer.echo(_CAVEAT)
     _write(result, leaves, tables, out)
 
@@ -333,14 +350,15 @@ def _print_effects(effects: Mapping[str, Any]) -> None:
     typer.echo("")
 
 
-def _print_null(table: pd.DataFrame, draws: int, split: str) -> None:
+def _print_null(table: pd.DataFrame, world: LeafWorld, draws: int, split: str) -> None:
     """Print what the difference adds here and in leaves that do not sense it."""
     from tilth.cli.display import print_table
 
-    heads = ("here", "null worlds", "90 % of them", "beyond", "p")
+    heads = ("noise, K", "here", "null worlds", "90 % of them", "beyond", "p")
     lines = [
         (
             str(row["learner"]),
+            f"{row['noise']:.2f}",
             f"{row['gain']:+.3f}",
             f"{row['null_mean']:+.3f}",
             f"{row['null_low']:+.3f} … {row['null_high']:+.3f}",
@@ -352,6 +370,12 @@ def _print_null(table: pd.DataFrame, draws: int, split: str) -> None:
     ]
     title = f"What the difference adds to R² (E4 less E2), {split}; {draws} null worlds"
     print_table(("learner", *heads, "verdict"), lines, title=title, numeric=heads)
+    typer.echo(
+        "The energy balance goes with the measured difference by a correlation of "
+        f"{world.agreement:.2f} and leaves {world.spread:.2f} K. What of this is noise "
+        "of thermometers is not known; the less, the more the difference says in the "
+        "null.\n"
+    )
 
 
 def _write(
