@@ -30,6 +30,9 @@ from tilth.studies.coupled_emulator.world import SETTINGS, WETNESS, Scale, World
 #: Soil layers whose water the emulator imitates: the first metre.
 _TOP = slice(0, 3)
 
+#: Land cells that are fitted as one task, on all processors.
+_TOGETHER = 4
+
 #: How long the rivers fill before the held-out years, days.
 _FILLING = 365
 
@@ -160,6 +163,7 @@ def _fits(
 ) -> tuple[dict[str, xr.Dataset], float]:
     """Return the fits, and the processor time of a cell."""
     fits, spent = {}, 0.0
+    learned, targets = (data.chunk(cell=_TOGETHER) for data in (learned, targets))
     for variant in (MAIN, OTHER):
         members = scale.members if variant == MAIN else 0
         began = clock.process_time()
