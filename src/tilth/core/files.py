@@ -1,4 +1,4 @@
-"""Files that appear under their name when they are complete, or not at all."""
+"""Files that appear when they are complete, and are read whole or refused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tilth.core.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @contextlib.contextmanager
@@ -50,3 +54,37 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         half.replace(path)
     finally:
         half.unlink(missing_ok=True)
+
+
+def read_netcdf(path: str | os.PathLike[str], what: str = "NetCDF") -> xr.Dataset:
+    """Read a NetCDF file into memory.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    what : str
+        What it should be, for the message ("a state of the rivers").
+
+    Returns
+    -------
+    xarray.Dataset
+        All of it.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is damaged or something else.
+    """
+    import xarray as xr
+
+    if not Path(path).exists():
+        raise InputError(f"there is no {path}")
+    try:
+        return xr.load_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path} cannot be read as {what}: it is damaged, was not copied to its "
+            f"end, or is something else ({reason})"
+        ) from error

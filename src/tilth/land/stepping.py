@@ -17,6 +17,7 @@ import xarray as xr
 
 from tilth.core.accelerate import jax, jnp
 from tilth.core.errors import InputError
+from tilth.core.intervals import steps_of_interval
 from tilth.land.emulator import Emulator
 from tilth.land.emulator.days import months_of_days
 from tilth.land.emulator.ensemble import Ensemble, How, run_members
@@ -66,7 +67,7 @@ class ProcessColumns:
         self.time = checked["time"]
         self.time_step = weather_of.step_length(checked)
         #: Steps of an interval of the output.
-        self.per = weather_of.period_steps(self.time_step, interval)
+        self.per = steps_of_interval(self.time_step, interval)
         #: Dimensions of the cells, which are flattened in this order.
         self.dims: tuple[Hashable, ...] = checked["Tair"].dims[1:]
         self.places = checked["Tair"].isel(time=0, drop=True).reset_coords(drop=True)

@@ -8,7 +8,6 @@ from tilth.land.model.forcing import (
     VARIABLES,
     check_forcing,
     end_time,
-    period_steps,
     season,
     split_precipitation,
     step_length,
@@ -179,16 +178,6 @@ def test_a_360_day_calendar_has_seasons_sun_and_steps_of_its_own():
 
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[us]").item()
-
-
-def test_output_intervals_hold_whole_steps():
-    assert period_steps(1800.0, "1D") == 48
-    assert period_steps(1800.0, "step") == 1
-    assert period_steps(1800.0, "3h") == 6
-    with pytest.raises(InputError, match="no multiple of the step"):
-        period_steps(1800.0, "45min")
-    with pytest.raises(InputError, match="no interval"):
-        period_steps(1800.0, "often")
 
 
 def test_dask_forcing_is_checked_when_it_is_computed():

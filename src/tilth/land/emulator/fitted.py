@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import whole_file
+from tilth.core.files import read_netcdf, whole_file
 from tilth.core.model import require_variables, stamp
 from tilth.land.emulator.parameters import table
 from tilth.land.emulator.variants import VARIANTS, Variant
@@ -222,16 +222,13 @@ def read_fitted(path: str | os.PathLike[str]) -> xr.Dataset:
     path = Path(path)
     if not path.exists():
         raise InputError(f"there is no {path}")
+    if path.suffix == ".nc":
+        return check_fitted(read_netcdf(path, "an emulator"))
     try:
-        fitted = (
-            xr.load_dataset(path, engine="h5netcdf")
-            if path.suffix == ".nc"
-            else xr.load_dataset(path, engine="zarr", consolidated=False)
-        )
+        fitted = xr.load_dataset(path, engine="zarr", consolidated=False)
     except (OSError, ValueError, KeyError) as error:
-        kind = "NetCDF file (.nc)" if path.suffix == ".nc" else "Zarr store"
         raise InputError(
-            f"{path} cannot be read as a {kind}: it is damaged, was not copied to its "
-            f"end, or is something else ({str(error).splitlines()[0]})"
+            f"{path} cannot be read as a Zarr store: it is damaged, was not copied to "
+            f"its end, or is something else ({str(error).splitlines()[0]})"
         ) from error
     return check_fitted(fitted)

@@ -12,7 +12,6 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from tilth.core.errors import InputError
@@ -356,40 +355,3 @@ def end_time(forcing: xr.Dataset) -> Any:
     """
     time = forcing["time"].values
     return time[-1] + (time[1] - time[0])
-
-
-def period_steps(step: float, output: str) -> int:
-    """Return how many steps an output interval has.
-
-    Parameters
-    ----------
-    step : float
-        In s.
-    output : str
-        ``"step"`` or an interval of pandas, such as ``"1D"`` or ``"3h"``.
-
-    Returns
-    -------
-    int
-        At least one.
-
-    Raises
-    ------
-    InputError
-        If the interval is not one, or not a multiple of the step.
-    """
-    if output == "step":
-        return 1
-    try:
-        seconds = pd.Timedelta(output).total_seconds()
-    except ValueError as error:
-        raise InputError(
-            f"output={output!r} is no interval: write 'step', '1D', '3h' or the like"
-        ) from error
-    count = round(seconds / step)
-    if count < 1 or abs(count * step - seconds) > 1e-6:
-        raise InputError(
-            f"output={output!r} is {seconds:g} s, which is no multiple of the step of "
-            f"{step:g} s: choose one"
-        )
-    return count

@@ -16,6 +16,7 @@ import xarray as xr
 
 from tilth.core.accelerate import jax, jnp
 from tilth.core.errors import InputError
+from tilth.core.intervals import steps_of_interval
 from tilth.core.model import stamp
 from tilth.core.parallel import apply_kernel
 from tilth.core.progress import progress
@@ -179,7 +180,7 @@ def run(
         )
     checked = weather_of.check_forcing(forcing)
     time_step = weather_of.step_length(checked)
-    per = weather_of.period_steps(time_step, output)
+    per = steps_of_interval(time_step, output)
     count = checked.sizes["time"] // per
     if count * per != checked.sizes["time"]:
         raise InputError(

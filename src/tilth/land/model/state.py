@@ -14,7 +14,7 @@ import xarray as xr
 from tilth.core.accelerate import jnp
 from tilth.core.constants import ZERO_CELSIUS
 from tilth.core.errors import InputError
-from tilth.core.files import whole_file
+from tilth.core.files import read_netcdf, whole_file
 from tilth.core.model import require_variables, stamp
 from tilth.land.model.snow_albedo import FRESH
 
@@ -219,6 +219,10 @@ def open_state(path: str | os.PathLike[str]) -> xr.Dataset:
     -------
     xarray.Dataset
         In memory.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is damaged or something else.
     """
-    with xr.open_dataset(path, engine="h5netcdf") as state:
-        return state.load()
+    return read_netcdf(path, "a state of the land model")

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import whole_file
+from tilth.core.files import read_netcdf, whole_file
 from tilth.core.units import convert
 from tilth.rivers.network import topology
 
@@ -323,16 +323,7 @@ class RiverNetwork:
         InputError
             If the file is damaged or holds something else.
         """
-        if not Path(path).exists():
-            raise InputError(f"there is no {path}")
-        try:
-            data = xr.load_dataset(path, engine="h5netcdf")
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"{path} cannot be read as a NetCDF file: it is damaged, was not "
-                f"copied to its end, or is something else ({error})"
-            ) from error
-        return cls(data)
+        return cls(read_netcdf(path, "a river network"))
 
 
 def _checked(data: xr.Dataset) -> xr.Dataset:

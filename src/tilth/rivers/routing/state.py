@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import whole_file
+from tilth.core.files import read_netcdf, whole_file
 from tilth.core.model import require_variables, stamp
 from tilth.rivers.network.model import MOUTH, RiverNetwork
 from tilth.rivers.routing.arrays import State, filled_state
@@ -292,14 +291,6 @@ def open_state(path: str | os.PathLike[str]) -> xr.Dataset:
     InputError
         If there is no file, or it is damaged or something else.
     """
-    if not Path(path).exists():
-        raise InputError(f"there is no state {path}")
-    try:
-        state = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"the state {path} cannot be read: it is damaged, was not copied to its "
-            f"end, or is no NetCDF file ({error})"
-        ) from error
+    state = read_netcdf(path, "a state of the rivers")
     require_variables(state, _MOST, f"the state {path}")
     return state

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.intervals import steps_of_interval
 
 
 def step_length(time: xr.DataArray, name: str = "runoff") -> float:
@@ -107,20 +107,7 @@ def period_steps(step: float, count: int, output: str) -> int:
     InputError
         If the interval is none, no multiple of the step, or does not fit into the run.
     """
-    if output == "step":
-        return 1
-    try:
-        seconds = pd.Timedelta(output).total_seconds()
-    except ValueError as error:
-        raise InputError(
-            f"output={output!r} is no interval: write 'step', '1D', '3h' or the like"
-        ) from error
-    per = round(seconds / step)
-    if per < 1 or abs(per * step - seconds) > 1e-6:
-        raise InputError(
-            f"output={output!r} is {seconds:g} s, which is no multiple of the "
-            f"runoff's step of {step:g} s: choose one, or output='step'"
-        )
+    per = steps_of_interval(step, output)
     if count % per:
         raise InputError(
             f"{count} steps of runoff are no whole number of output intervals of "

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from tilth.core.constants import WATER_DENSITY
 from tilth.core.errors import InputError
+from tilth.core.intervals import interval_seconds
 from tilth.core.model import stamp
 from tilth.core.progress import progress
 from tilth.core.regrid import Regridder
@@ -82,12 +82,7 @@ class LandSimulator:
         exchange: str = "1D",
         threads: int | None = None,
     ) -> None:
-        try:
-            self.seconds = pd.Timedelta(exchange).total_seconds()
-        except ValueError as error:
-            raise InputError(
-                f"exchange={exchange!r} is no interval: write '1D', '6h' or the like"
-            ) from error
+        self.seconds = interval_seconds(exchange, "exchange")
         self.front = front
         self.network = network
         self.regridder = regridder

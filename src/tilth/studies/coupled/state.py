@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import whole_file
+from tilth.core.files import read_netcdf, whole_file
 from tilth.core.model import stamp
 
 #: Prefixes of the two parts' variables.
@@ -112,14 +111,6 @@ def open_state(path: str | os.PathLike[str]) -> xr.Dataset:
     InputError
         If there is no such file, or it is damaged or something else.
     """
-    if not Path(path).exists():
-        raise InputError(f"there is no state {path}")
-    try:
-        state = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"the state {path} cannot be read: it is damaged, was not copied to its "
-            f"end, or is no NetCDF file ({error})"
-        ) from error
+    state = read_netcdf(path, "a state of land and rivers")
     parted(state)
     return state
