@@ -11,7 +11,7 @@ from tilth.studies.coupled_emulator.world import QUICK, Scale, build_world
 
 @pytest.fixture(scope="module")
 def world():
-    small = Scale(60, 3, 1.0, 4.0, 360, (2001, 2001, 2001, 2001), 2)
+    small = Scale(60, 3, 1.0, 4.0, 360, (2001, 2001, 2001, 2001), 2, ())
     return build_world(small)
 
 
@@ -68,7 +68,8 @@ def test_the_held_out_years_follow_the_training():
 @pytest.fixture(scope="module")
 def result():
     """Return the study of a handful of land cells and two training years."""
-    return study(Scale(60, 3, 1.5, 12.0, 180, (2001, 2001, 2003, 2004), 4))
+    years = (2001, 2001, 2003, 2004)
+    return study(Scale(60, 3, 1.5, 12.0, 180, years, 4, ("implicit", "closed")))
 
 
 def test_all_water_is_accounted_for_and_floods_give_some_of_it_back(result):

@@ -47,8 +47,8 @@ _NOTES = (
     "costs much of KGE and all of NSE.",
     "An emulator is not fitted to evaporation day by day. How much more floods "
     "evaporate than the land, and how much water the soil holds when full, are told to "
-    "it (two numbers of the land model); with its own evaporation the way back took "
-    "7.5 % of the outflow instead of the process model's 4.4 %.",
+    "it (two numbers of the land model); in a trial with its own evaporation it took "
+    "7.5 % of the outflow back instead of the process model's 4.4 %.",
     "The published figure, a thirtieth of the node-hours, is of a global simulator "
     "with its input and output on many nodes. Ours is processor time in one process, "
     "without compiling, without laying out the weather, without files; the fit is not "
@@ -58,7 +58,8 @@ _NOTES = (
     "With the emulator in front nearly all time goes into the rivers, which cost the "
     "same with either: that bounds what the whole can save.",
     "The implicit emulator makes or loses some water by itself, as published ones do; "
-    "its residual is stated without a bar. The closed one does not.",
+    "its residual is stated without a bar. The closed one, run in the full mode, does "
+    "not.",
     "The spread of the members is that of the fitted parameters for these equations, a "
     "lower bound: that the equations are not the land model's, it does not know. It "
     "holds the process model on far fewer days than nine tenths.",

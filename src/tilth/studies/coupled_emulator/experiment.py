@@ -25,7 +25,7 @@ from tilth.studies.coupled import (
     run_members,
 )
 from tilth.studies.coupled.state import joined
-from tilth.studies.coupled_emulator.world import SETTINGS, WETNESS, Scale, World
+from tilth.studies.coupled_emulator.world import MAIN, SETTINGS, WETNESS, Scale, World
 
 #: Soil layers whose water the emulator imitates: the first metre.
 _TOP = slice(0, 3)
@@ -35,9 +35,6 @@ _TOGETHER = 4
 
 #: How long the rivers fill before the held-out years, days.
 _FILLING = 365
-
-#: The form of the emulator that stands in front, and the other, for comparison.
-MAIN, OTHER = "implicit", "closed"
 
 #: Windows of two years suit a short training; all else is the default.
 _FIT = {"window_years": 2, "window_step": 1, "unscored": 100}
@@ -56,7 +53,7 @@ class Runs:
     Parameters
     ----------
     coupled : dict of (str, bool) to xarray.Dataset
-        Front ("process", `MAIN`, `OTHER`) and whether there was feedback.
+        Front ("process" or a form of the emulator) and whether there was feedback.
     members : xarray.Dataset
         Discharge of the mouths for each member of the fit, one way.
     fits : dict of str to xarray.Dataset
@@ -164,7 +161,7 @@ def _fits(
     """Return the fits, and the processor time of a cell."""
     fits, spent = {}, 0.0
     learned, targets = (data.chunk(cell=_TOGETHER) for data in (learned, targets))
-    for variant in (MAIN, OTHER):
+    for variant in scale.forms:
         members = scale.members if variant == MAIN else 0
         began = clock.process_time()
         fits[variant] = fit_emulator(

@@ -8,9 +8,9 @@ import xarray as xr
 from tilth.core.plotting import COLOURS, WIDTH, figure, style
 from tilth.core.report import Figure
 from tilth.stats.scores import kge
-from tilth.studies.coupled_emulator.experiment import MAIN, Runs
+from tilth.studies.coupled_emulator.experiment import Runs
 from tilth.studies.coupled_emulator.judged import mouths_of, times_of, wettest_month
-from tilth.studies.coupled_emulator.world import World
+from tilth.studies.coupled_emulator.world import MAIN, World
 
 _MONTHS = "JFMAMJJASOND"
 

@@ -7,8 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from tilth.stats.scores import kge, nse
-from tilth.studies.coupled_emulator.experiment import MAIN, Runs
-from tilth.studies.coupled_emulator.world import World
+from tilth.studies.coupled_emulator.experiment import Runs
+from tilth.studies.coupled_emulator.world import MAIN, World
 from tilth.studies.part import Part
 from tilth.studies.result import Metric, Table
 

@@ -59,6 +59,8 @@ class Scale:
         First year of all; last before the training; last of the training; last of all.
     members : int
         Of the ensemble of fits.
+    forms : tuple of str
+        Variants of the emulator: the one in front first, others for comparison.
     """
 
     catchments: int
@@ -68,6 +70,7 @@ class Scale:
     step_minutes: int
     years: tuple[int, int, int, int]
     members: int
+    forms: tuple[str, ...]
 
     @property
     def training(self) -> tuple[int, int]:
@@ -80,8 +83,11 @@ class Scale:
         return self.years[2] + 1, self.years[3]
 
 
-QUICK = Scale(200, 59, 1.5, 6.0, 180, (2001, 2002, 2007, 2008), 3)
-FULL = Scale(900, 11, 1.0, 3.0, 180, (2001, 2002, 2010, 2012), 10)
+#: The form of the emulator that stands in front.
+MAIN = "implicit"
+
+QUICK = Scale(200, 59, 1.5, 6.0, 180, (2001, 2001, 2005, 2006), 3, (MAIN,))
+FULL = Scale(900, 11, 1.0, 3.0, 180, (2001, 2002, 2010, 2012), 10, (MAIN, "closed"))
 
 
 @dataclass(frozen=True)
