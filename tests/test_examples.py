@@ -42,9 +42,40 @@ def check_land_emulator(text):
         assert float(skill) > float(climatology), name
 
 
+def check_rivers_flood(text):
+    """The books close, rare floods are higher, and the floodplain lowers the peak."""
+    assert float(re.search(r"residual of a step: (\S+)", text)[1]) < 1e-9
+    levels = {
+        int(period): tuple(map(float, numbers))
+        for period, *numbers in re.findall(
+            r"every (\d+) years: (\d+) m3 s-1 \[(\d+), (\d+)\]", text
+        )
+    }
+    assert levels[100][0] > levels[10][0]
+    for level, low, high in levels.values():
+        assert low < level < high
+    assert levels[100][2] - levels[100][1] > levels[10][2] - levels[10][1]
+    assert 5 < number_after(text, "peak saved at the mouth:") < 95
+
+
+def check_leaf_temperature(text):
+    """Leaves that sense nothing look as if they did, but for the question that tells."""
+    gains = re.findall(r"^ +(?:shuffled|by day) +(\S+) (\S+)$", text, re.M)
+    assert len(gains) == 4
+    assert all(float(added) - float(without) > 0.1 for without, added in gains)
+    assert "not sensing: rank 2, effect falls by 0." in text
+    rows = re.findall(r"sensing +(\S+)  \[(\S+), (\S+)\]", text)
+    none, some = (tuple(map(float, row)) for row in rows)
+    assert none[1] < 0.0 < none[2]
+    assert some[1] > 0.1
+    assert "shuffled (100 %)" in text
+
+
 CHECKS = {
     "chambers_fluxes": check_chambers_fluxes,
     "land_emulator": check_land_emulator,
+    "leaf_temperature": check_leaf_temperature,
+    "rivers_flood": check_rivers_flood,
 }
 
 
