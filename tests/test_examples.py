@@ -59,7 +59,7 @@ def check_rivers_flood(text):
 
 
 def check_leaf_temperature(text):
-    """Leaves that sense nothing look as if they did, but for the question that tells."""
+    """Leaves that sense nothing look as if they did; one question tells them apart."""
     gains = re.findall(r"^ +(?:shuffled|by day) +(\S+) (\S+)$", text, re.M)
     assert len(gains) == 4
     assert all(float(added) - float(without) > 0.1 for without, added in gains)
