@@ -28,7 +28,7 @@ from tilth.land.model import forcing as weather_of
 from tilth.land.model import parameters as parameters_of
 from tilth.land.model import state as state_of_model
 from tilth.land.model.forcing import Weather
-from tilth.land.model.runs import _GROUPS, _STEPS, advance
+from tilth.land.model.runs import GROUPS, STEPS, advance
 from tilth.land.model.settings import Settings
 from tilth.land.model.state import State
 
@@ -91,7 +91,7 @@ class ProcessColumns:
         ]
         #: Parameters with the cells last.
         self.parameters = parameters_of.LandParameters(*self._rows)
-        group = _GROUPS[0] if self.cells <= _GROUPS[0] else _GROUPS[1]
+        group = GROUPS[0] if self.cells <= GROUPS[0] else GROUPS[1]
         self._groups = [
             np.minimum(np.arange(first, first + group), self.cells - 1)
             for first in range(0, self.cells, group)
@@ -173,7 +173,7 @@ class ProcessColumns:
         """
         steps = weather.wind.shape[0]
         count = steps // self.per
-        at_once = max(_STEPS // self.per, 1)
+        at_once = max(STEPS // self.per, 1)
         ends, series = [], []
         for index, parameters in zip(self._groups, self._grouped, strict=True):
             now = jax.tree.map(lambda x, i=index: jnp.asarray(x[..., i]), state)
@@ -339,7 +339,7 @@ class EmulatorColumns:
         numpy.ndarray, shape (member, 4, cell)
             Snow, soil (without its reference), wetland and deep, mm.
         """
-        laid_out = self.emulator._start(state)
+        laid_out = self.emulator.start(state)
         shape = (self.emulator.members, 4, self.cells)
         return np.array(laid_out.values.reshape(shape), self.dtype, order="C")
 
@@ -379,7 +379,7 @@ class EmulatorColumns:
 
     def dataset(self, state: np.ndarray) -> xr.DataArray:
         """Return stores as the array that runs begin with."""
-        like = self.emulator._start(None)
+        like = self.emulator.start(None)
         values = state.reshape(like.shape)
         full = like.copy(data=values).assign_coords(self.places.coords)
         full = full.assign_coords(store=["snow", "soil", "wetland", "deep"])

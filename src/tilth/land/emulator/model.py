@@ -147,7 +147,7 @@ class Emulator:
         fields = [_laid_out(field, space) for field in weather.fields]
         own = [self._one("parameters", "parameter", "month")]
         own += [self._one("runoff_share"), self._one("soil_reference")]
-        own.append(self._start(state))
+        own.append(self.start(state))
         try:
             aligned = xr.align(*fields, *own, join="exact", copy=False)
         except ValueError as error:
@@ -178,8 +178,24 @@ class Emulator:
         """Return a variable of the fit as (member, core, cells), without the rest."""
         return _member_first(self.fitted[name], self.members, *core)
 
-    def _start(self, state: xr.DataArray | None) -> xr.DataArray:
-        """Return the state to start from as (member, store, cells)."""
+    def start(self, state: xr.DataArray | None) -> xr.DataArray:
+        """Return a state that a run may start from, laid out as the kernel takes it.
+
+        Parameters
+        ----------
+        state : xarray.DataArray or None
+            As for `run`; None for empty stores.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dimensions member, store and those of the cells.
+
+        Raises
+        ------
+        InputError
+            If it is no state of this emulator.
+        """
         if state is None:
             zero = self._one("soil_reference") * 0.0
             return zero.expand_dims(store=list(STORES), axis=1)

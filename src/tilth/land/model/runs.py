@@ -32,12 +32,12 @@ from tilth.land.model.step import step
 
 #: Steps that are handed to the compiled loop at a time: eight days of half hours. A
 #: shorter run is filled up to that many, which costs little; more are not faster.
-_STEPS = 384
+STEPS = 384
 
 #: Cells are computed in groups of one size, the last filled up: so there is one
 #: compiled program for all blocks, and a cell is computed alike wherever it is. More
 #: than 64 at a time are not faster on a processor; a few sites need less.
-_GROUPS = (8, 64)
+GROUPS = (8, 64)
 
 #: Prefix of the state's variables in a run's result.
 _PREFIX = "state_"
@@ -226,7 +226,7 @@ def run(
             "names": names,
             "inputs": (len(driving), len(numbers)),
             "wetness": wetness,
-            "group": _GROUPS[0] if total <= _GROUPS[0] else _GROUPS[1],
+            "group": GROUPS[0] if total <= GROUPS[0] else GROUPS[1],
         },
     )
     return _dataset(results, names, checked, settings, per, output)
@@ -298,7 +298,7 @@ def _kernel(
         for name in names
     }
     ended: list[list[np.ndarray]] = []
-    at_once = max(_STEPS // per, 1)
+    at_once = max(STEPS // per, 1)
     parts = -(-cells // group) * -(-(time.size // per) // at_once)
     with progress("land model", total=parts) as work:
         for first in range(0, cells, group):
@@ -348,7 +348,7 @@ def _walk(
             parameters.saturation, air, layers=len(settings.layers), wetness=wetness
         )
     count = time.size // per
-    at_once = max(_STEPS // per, 1)
+    at_once = max(STEPS // per, 1)
     for first in range(0, count, at_once):
         here = np.arange(first, first + at_once)
         steps = np.minimum(here[:, None] * per + np.arange(per), time.size - 1).ravel()
