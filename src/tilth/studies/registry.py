@@ -79,6 +79,11 @@ STUDIES: dict[str, Study] = {
             "An emulator in place of the land model, upstream of the same rivers",
             "tilth.studies.coupled_emulator:run",
         ),
+        Study(
+            "leaf_temperature",
+            "Do leaves sense their temperature difference, or only make it?",
+            "tilth.studies.leaf_temperature:run",
+        ),
     )
 }
 
