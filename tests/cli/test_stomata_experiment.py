@@ -62,7 +62,7 @@ def test_an_experiment_leaves_scores_errors_ranks_effects_and_the_null(write, ca
     assert "warning: tested rows have rows of their own day in training" in told
     assert "not measured: soil_water_potential" in told
     assert "3 null worlds" in told
-    assert "Only what lies beyond the null worlds is evidence." in told
+    assert "Neither scores nor importance are evidence" in told
     scores = pd.read_csv("found/scores.csv")
     asked = scores.groupby(["split", "learner"])["experiment"].apply("".join)
     for split in ("shuffled", "by day", "by plant"):
@@ -84,6 +84,10 @@ def test_an_experiment_leaves_scores_errors_ranks_effects_and_the_null(write, ca
     assert half == pytest.approx(all_that_is_left / 2)
     pd.testing.assert_frame_equal(null.drop(columns="noise")[:1], expected)
     assert null["null_mean"][1] > null["null_mean"][0]
+    sensing = pd.read_csv("found/sensing.csv", keep_default_na=False)
+    assert sensing["beside"].tolist() == ["", "light"]
+    assert sensing["sensitivity"].between(sensing["low"], sensing["high"]).all()
+    assert "with light beside" in told
     with xr.open_dataset("found/predictions.nc", engine="h5netcdf") as kept:
         one = kept["predicted"].sel(
             split="by day", learner="support vectors", experiment="E4"
@@ -128,7 +132,7 @@ def test_without_a_boundary_layer_there_is_no_null_and_it_is_said(write, capsys)
     assert run(name, "--out", "found", *FAST) == 0
     told = capsys.readouterr().out
     assert "no null experiment: the observations lack boundary_conductance" in told
-    assert "Only what lies beyond the null worlds is evidence." in told
+    assert "Neither scores nor importance are evidence" in told
 
 
 def test_the_noise_of_thermometers_can_be_said(write, capsys):

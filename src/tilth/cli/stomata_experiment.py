@@ -16,13 +16,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from tilth.ml.learners import Learner
-    from tilth.stomata.null_model import LeafWorld
 
 #: Learners that take seconds; networks take minutes.
 _QUICK = ["forest", "support-vectors"]
-
-#: Experiments whose errors are printed by temperature difference, as on the slides.
-_BINNED = ("E1", "E3", "E4")
 
 
 def experiment(
@@ -69,6 +65,13 @@ def experiment(
     import pandas as pd
 
     from tilth.cli.stomata_inputs import read_leaves, usable_rows
+    from tilth.cli.stomata_tables import (
+        print_effects,
+        print_errors,
+        print_importance,
+        print_null,
+        print_scores,
+    )
     from tilth.core.errors import InputError
     from tilth.stomata.evidence import (
         difference_effect,
@@ -95,23 +98,23 @@ def experiment(
     world = _or_reason(lambda: leaf_world(leaves)) if draws else "not asked for"
 
     result = run_experiments(leaves, learners, splits=splits)
-    _print_scores(result)
+    print_scores(result)
     tables = {
         "scores": _scores(result),
         "errors": errors_by_difference(result, leaves, split=judged),
     }
-    _print_errors(tables["errors"], judged)
+    print_errors(tables["errors"], judged)
     ranks = rank_features(
         leaves, learners, repeats=repeats, seed=seed, splits=_held_out(splits)
     )
     tables["importance"] = _importance(ranks)
-    _print_importance(tables["importance"], repeats)
+    print_importance(tables["importance"], repeats)
     effects = {
         name: difference_effect(leaves, x, refits=refits, seed=seed)
         for name, x in learners.items()
     }
     tables["effect"] = _effects(effects)
-    _print_effects(effects)
+    print_effects(effects)
     if "conv net" in learners:
         tables["orders"] = _orders(leaves, learners["conv net"], splits[judged], seed)
     if isinstance(world, str):
@@ -126,16 +129,20 @@ def experiment(
             part.insert(0, "noise", spread)
             parts.append(part)
         tables["null"] = pd.concat(parts, ignore_index=True)
-        _print_null(tables["null"], world, draws, judged)
+        print_null(tables["null"], world, draws, judged)
+        tables["sensing"] = _sensing(leaves, seed)
     typer.echo(_CAVEAT)
     _write(result, leaves, tables, out)
 
 
 _CAVEAT = (
     "Open stomata cool the leaf, so conductance goes with the temperature difference "
-    "whether stomata sense it or not. Only what lies beyond the null worlds is "
-    "evidence."
+    "whether stomata sense it or not. Neither scores nor importance are evidence that "
+    "they do; what lies beyond the null worlds may be."
 )
+
+#: Null worlds of the test of sensing: the fewest with a p-value below 0.05.
+_WORLDS = 20
 
 
 def _learners(names: list[str], seed: int) -> dict[str, Learner]:
@@ -271,111 +278,37 @@ def _orders(leaves: xr.Dataset, net: Learner, folds: Any, seed: int) -> pd.DataF
     return pd.DataFrame({"order": range(scores.size), "r_squared": scores})
 
 
-def _print_scores(result: xr.Dataset) -> None:
-    """Print R² of each split, and what the difference adds."""
-    from tilth.cli.display import print_table
-    from tilth.core.typeset import number_text
+def _sensing(leaves: xr.Dataset, seed: int) -> pd.DataFrame:
+    """Test conductance against the difference that stomata did not make; print it."""
+    import pandas as pd
 
-    names = [str(name) for name in result["experiment"].values]
-    for s, split in enumerate(result["split"].values):
-        lines = []
-        for learner in result["learner"].values:
-            one = result["r_squared"].isel(split=s).sel(learner=learner)
-            gain = float(one.sel(experiment="E4") - one.sel(experiment="E2"))
-            values = [number_text(float(x), 3) for x in one.values]
-            lines.append((str(learner), *values, number_text(gain, 3)))
-        leak = ""
-        if "same_day" in result:
-            share = float(result["same_day"][s])
-            leak = f"; {100 * share:.0f} % of tested rows have their day in training"
-        heads = (*names, "E4 less E2")
-        title = f"R² out of fold, {split}{leak}"
-        print_table(("learner", *heads), lines, title=title, numeric=heads)
-    if "warning" in result.attrs:
-        typer.echo(f"warning: {result.attrs['warning']}")
-    if "left_out" in result.attrs:
-        typer.echo(result.attrs["left_out"])
-    typer.echo("")
+    from tilth.stomata.sensing import sensing_test
 
-
-def _print_errors(table: pd.DataFrame, split: str) -> None:
-    """Print errors by temperature difference: a column per bin, with its rows."""
-    from tilth.cli.display import print_table
-    from tilth.core.typeset import number_text
-
-    shown = table[table["experiment"].isin(_BINNED)]
-    heads: list[str] = []
-    lines: list[tuple[str, ...]] = []
-    for (learner, name), one in shown.groupby(["learner", "experiment"], sort=False):
-        if not heads:
-            ends = zip(one["low"], one["high"], strict=True)
-            heads = [_between(low, high) for low, high in ends]
-            lines.append(("rows", *(str(n) for n in one["n"])))
-        lines.append((f"{learner} {name}", *(number_text(x, 3) for x in one["rmse"])))
-    title = f"RMSE, mol m⁻² s⁻¹, by leaf less air temperature, K; out of fold, {split}"
-    print_table(("", *heads), lines, title=title, numeric=heads)
-
-
-def _between(low: float, high: float) -> str:
-    """Return the ends of a bin as its heading."""
-    if low == float("-inf"):
-        return f"< {high:g}"
-    return f"≥ {low:g}" if high == float("inf") else f"{low:g} … {high:g}"
-
-
-def _print_importance(table: pd.DataFrame, repeats: int) -> None:
-    """Print the features by importance, for each learner and set of rows."""
-    from tilth.cli.display import print_table
-
-    lines = []
-    for (learner, kind), one in table.groupby(["learner", "of"], sort=False):
-        ranked = ", ".join(
-            f"{str(feature).replace('_', ' ')} {percent:.0f}"
-            for feature, percent in zip(one["feature"], one["percent"], strict=True)
-        )
-        lines.append((str(learner), str(kind), ranked))
-    title = f"Importance in E5, growth of the error in %, mean of {repeats} shuffles"
-    print_table(("learner", "rows", "by rank"), lines, title=title)
-
-
-def _print_effects(effects: Mapping[str, Any]) -> None:
-    """Print what the difference does to conductance from end to end."""
-    for name, found in effects.items():
-        low, high = found.edges[[0, -1]]
-        change = found.effect[-1] - found.effect[0]
+    rows = []
+    for beside in ((), ("light",)):
+        found = sensing_test(leaves, draws=_WORLDS, beside=beside, seed=seed)
+        low, high = found.interval
+        with_light = ", with light beside" if beside else ""
         typer.echo(
-            f"{name}, E4: from {low:.2f} to {high:.2f} K the effect on conductance "
-            f"changes by {change:+.3f} mol m⁻² s⁻¹"
+            f"closing by {found.sensitivity:.2f} ({low:.2f} … {high:.2f}) per K of the "
+            f"difference that stomata did not make, beyond {_WORLDS} null worlds"
+            f"{with_light}; p {found.rank_p:.2f}"
         )
-    typer.echo("")
-
-
-def _print_null(table: pd.DataFrame, world: LeafWorld, draws: int, split: str) -> None:
-    """Print what the difference adds here and in leaves that do not sense it."""
-    from tilth.cli.display import print_table
-
-    heads = ("noise, K", "here", "null worlds", "90 % of them", "beyond", "p")
-    lines = [
-        (
-            str(row["learner"]),
-            f"{row['noise']:.2f}",
-            f"{row['gain']:+.3f}",
-            f"{row['null_mean']:+.3f}",
-            f"{row['null_low']:+.3f} … {row['null_high']:+.3f}",
-            f"{row['excess']:+.3f}",
-            f"{row['rank_p']:.2f}",
-            "beyond the null" if row["excess_low"] > 0 else "within the null",
+        rows.append(
+            {
+                "beside": ", ".join(beside),
+                "slope": found.slope,
+                "sensitivity": found.sensitivity,
+                "low": low,
+                "high": high,
+                "rank_p": found.rank_p,
+            }
         )
-        for _, row in table.iterrows()
-    ]
-    title = f"What the difference adds to R² (E4 less E2), {split}; {draws} null worlds"
-    print_table(("learner", *heads, "verdict"), lines, title=title, numeric=heads)
     typer.echo(
-        "The energy balance goes with the measured difference by a correlation of "
-        f"{world.agreement:.2f} and leaves {world.spread:.2f} K. What of this is noise "
-        "of thermometers is not known; the less, the more the difference says in the "
-        "null.\n"
+        "That is sensing as far as Medlyn's closure is right; where the two numbers "
+        "are far apart, it is not.\n"
     )
+    return pd.DataFrame(rows)
 
 
 def _write(
