@@ -35,6 +35,17 @@ _CONTENTS = {
     "LeafWorld": "null_model",
     "simulate_leaves": "null_model",
     "made_up_leaves": "made_up",
+    "sensing_test": "sensing",
+    "SensingTest": "sensing",
+    "expected_leaves": "sensing",
+    "sensing_slope": "sensing",
+    "plot_scores": "plots",
+    "plot_importance": "plots",
+    "plot_effects": "plots",
+    "plot_surfaces": "plots",
+    "plot_errors": "plots",
+    "plot_predictions": "plots",
+    "plot_excess": "plots",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
