@@ -128,7 +128,7 @@ def _effect(part: Part, leaves: Leaves, scale: Scale) -> None:
         barred = learner == "forest" and name == REAL
         published = None
         if barred:
-            published = REFERENCE_EFFECT[1.5] - REFERENCE_EFFECT[-2.09]
+            published = round(REFERENCE_EFFECT[1.5] - REFERENCE_EFFECT[-2.09], 3)
         part.metrics.append(
             Metric(
                 f"{name}: effect of the warmest less that of the coolest leaves, "

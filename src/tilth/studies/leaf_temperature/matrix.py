@@ -273,8 +273,9 @@ def _errors(part: Part, name: str, result: xr.Dataset, data: xr.Dataset) -> None
             f"{name}: error of leaves cooler by 1 K and more, E4 of support vectors "
             "over Medlyn's",
             cold[0] / cold[1],
-            published=SLIDES_ERRORS["conv net", "E4"][0]
-            / SLIDES_ERRORS["Medlyn", "E1"][0],
+            published=round(
+                SLIDES_ERRORS["conv net", "E4"][0] / SLIDES_ERRORS["Medlyn", "E1"][0], 3
+            ),
             bar="<= 0.5",
         )
     )
