@@ -123,6 +123,28 @@ def test_minus_9999_is_missing(tmp_path):
     assert flag_counts(found)["missing"] == 1
 
 
+def test_two_columns_of_one_name_must_agree(tmp_path):
+    path = plain(tmp_path / "a.csv")
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    for changed, refused in (("", False), ("1", True)):
+        twice = [
+            [*row, row[2] if k == 0 else row[2] + changed] for k, row in enumerate(rows)
+        ]
+        path.write_text("\n".join(",".join(row) for row in twice))
+        if refused:
+            with pytest.raises(InputError, match="two columns are called VPD"):
+                read_gas_exchange(path, NAMES)
+        else:
+            assert read_gas_exchange(path, NAMES).sizes["observation"] == 8
+
+
+def test_a_column_without_any_number_left_is_flagged(tmp_path):
+    found = read_gas_exchange(plain(tmp_path / "a.csv", VPD=[-9999] * 8), NAMES)
+    assert flag_counts(found)["missing"] == 8
+    with pytest.raises(InputError, match="'missing': 8"):
+        usable(found)
+
+
 @pytest.mark.parametrize(
     ("columns", "words"),
     [

@@ -199,7 +199,7 @@ def fit_medlyn(
         raise InputError(
             f"{(d < LEAST_DEFICIT).sum()} deficits are below {LEAST_DEFICIT} kPa, "
             "where Medlyn's closure grows without limit: leave these rows out "
-            "(tilth.stomata.flag_observations marks them)"
+            "(tilth.stomata.usable does)"
         )
     base = RATIO * a / cs
     slope = base / d ** (1.0 - gk)

@@ -269,7 +269,11 @@ def _complete(columns: dict[str, np.ndarray]) -> None:
 
 def _check_twins(columns: dict[str, np.ndarray]) -> None:
     """Raise if two columns are the same numbers: one of them is mislabelled."""
-    names = [name for name, v in columns.items() if np.nanstd(v) > 0]
+    names = [
+        name
+        for name, values in columns.items()
+        if np.unique(values[np.isfinite(values)]).size > 1
+    ]
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
             # Without a boundary layer to pass, the surface is the chamber.

@@ -172,6 +172,14 @@ def _instrument(table: pd.DataFrame) -> str | None:
 def _numbers(table: pd.DataFrame, column: str) -> np.ndarray:
     """Return a column as numbers; what is no number is missing."""
     values = pd.to_numeric(table[column], errors="coerce")
+    twin = f"{column}.1"
+    if twin in table:
+        other = pd.to_numeric(table[twin], errors="coerce")
+        if not np.array_equal(values, other, equal_nan=True):
+            raise InputError(
+                f"two columns are called {column} and hold other numbers: take one of "
+                "them out, or give each a name of its own"
+            )
     if len(values) and values.isna().all():
         raise InputError(
             f"the column {column} holds no number; it begins with "
