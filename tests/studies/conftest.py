@@ -11,7 +11,7 @@ from tilth.studies.registry import STUDIES, Study
 @pytest.fixture
 def register(monkeypatch):
     """Return a function that registers a toy study; the real ones are put aside."""
-    for name in list(STUDIES):
+    for name in reversed(list(STUDIES)):  # so that they come back in their order
         monkeypatch.delitem(STUDIES, name)
 
     def add(name, run, title="A toy study"):
