@@ -23,8 +23,6 @@ from tilth.core.regrid_cells import (
 
 if TYPE_CHECKING:
     from scipy import sparse
-else:
-    sparse = load("scipy.sparse", "stats")
 
 __all__ = [
     "EARTH_RADIUS",
@@ -333,7 +331,8 @@ def _region_weights(
     source: LatLonGrid, fine: LatLonGrid, region: np.ndarray, count: int
 ) -> sparse.csr_matrix:
     """Return the area each region shares with each cell of the source."""
-    total = sparse.csr_matrix((count, source.shape[0] * source.shape[1]))
+    matrices = load("scipy.sparse", "stats")
+    total = matrices.csr_matrix((count, source.shape[0] * source.shape[1]))
     rows, columns = fine.shape
     step = max(1, _TOGETHER // columns)
     for start in range(0, rows, step):
@@ -342,7 +341,7 @@ def _region_weights(
         shared = overlap(source, part)
         label = region[here].ravel()
         cells = np.flatnonzero(label >= 0)
-        member = sparse.csr_matrix(
+        member = matrices.csr_matrix(
             (np.ones(cells.size), (label[cells], cells)), (count, label.size)
         )
         total = total + member @ shared

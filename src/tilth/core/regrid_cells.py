@@ -14,8 +14,6 @@ from tilth.core.optional import load
 
 if TYPE_CHECKING:
     from scipy import sparse
-else:
-    sparse = load("scipy.sparse", "stats")
 
 #: Radius of the sphere with the area of the WGS 84 ellipsoid, m.
 EARTH_RADIUS = 6_371_007.2
@@ -137,7 +135,8 @@ def overlap(source: LatLonGrid, target: LatLonGrid) -> sparse.csr_matrix:
     """
     rows = _shared(source.lat, target.lat, _zone)
     columns = _shared(source.lon, target.lon, _sector, _FULL_CIRCLE)
-    return sparse.kron(rows, columns, format="csr") * EARTH_RADIUS**2
+    matrices = load("scipy.sparse", "stats")
+    return matrices.kron(rows, columns, format="csr") * EARTH_RADIUS**2
 
 
 def with_common_edges(grid: LatLonGrid, other: LatLonGrid) -> LatLonGrid:
@@ -283,7 +282,8 @@ def _shared(
     west = np.maximum(low[columns], target_low[rows])
     east = np.minimum(high[columns], target_high[rows])
     shape = (target_low.size, source.low.size)
-    return sparse.csr_matrix((size(west, east), (rows, order[columns])), shape)
+    matrices = load("scipy.sparse", "stats")
+    return matrices.csr_matrix((size(west, east), (rows, order[columns])), shape)
 
 
 def _snapped(axis: Axis, other: Axis, period: float = 0.0) -> Axis:

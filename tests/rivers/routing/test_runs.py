@@ -264,7 +264,7 @@ def test_the_ledger_counts_negative_runoff_that_finds_no_water(network, runoff):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"output": "5h"}, "no multiple of the runoff's step of 21600 s"),
+        ({"output": "5h"}, "no multiple of the step of 21600 s"),
         ({"output": "daily"}, "is no interval"),
         ({"output": "5D"}, "no whole number of output intervals of 20"),
         ({"variables": ["depth"]}, "no output variable depth; there are discharge"),

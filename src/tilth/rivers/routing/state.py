@@ -193,7 +193,7 @@ def state_arrays(state: xr.Dataset, network: RiverNetwork) -> State:
         )
     arrays = {}
     for name, (dims, _, _) in needed.items():
-        values = np.array(state[name].transpose(*dims).values, float)
+        values = np.array(state[name].transpose(*dims).values, float, order="C")
         if dims == _ALONG:
             values = values[rows]
         elif values.shape != network.data["path_width"].shape:
