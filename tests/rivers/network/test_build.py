@@ -16,7 +16,7 @@ from tilth.core.regrid_cells import latlon_grid
 from tilth.rivers.network.build import build_network
 from tilth.rivers.network.channels import channel_depth, channel_width, runoff_volume
 from tilth.rivers.network.model import INLAND, MOUTH
-from tilth.rivers.network.synthetic_terrain import synthetic_terrain
+from tilth.rivers.network.synthetic_relief import synthetic_terrain
 
 SEA = 247
 EAST, SOUTH, NORTH = 1, 4, 64

@@ -26,7 +26,7 @@ _CONTENTS = {
     "reach_network": "reaches",
     "synthetic_network": "synthetic",
     "catchment_labels": "synthetic",
-    "synthetic_terrain": "synthetic_terrain",
+    "synthetic_terrain": "synthetic_relief",
     "made_up_runoff": "synthetic_runoff",
     "channel_width": "channels",
     "channel_depth": "channels",

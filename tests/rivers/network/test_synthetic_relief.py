@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 
 from tilth.core.errors import InputError
-from tilth.rivers.network.synthetic_terrain import synthetic_terrain
+from tilth.rivers.network.synthetic_relief import synthetic_terrain
 
 
 def basins_of(elevation):
