@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import read_netcdf, whole_file
+from tilth.core.files import read_netcdf, whole_file, write_netcdf
 from tilth.core.intervals import interval_seconds, steps_of_interval
 
 
@@ -56,3 +56,13 @@ def test_an_interval_that_does_not_fit_is_refused(step, output, words):
         steps_of_interval(step, output)
     with pytest.raises(InputError, match="exchange='x' is no interval"):
         interval_seconds("x", "exchange")
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_as_it_was(tmp_path):
+    path = tmp_path / "a.nc"
+    write_netcdf(xr.Dataset({"x": ("t", [1.0])}), path)
+    bad = xr.Dataset({"x": ("t", [2.0]), "y": ("t", [object()])})
+    with pytest.raises((TypeError, ValueError)):
+        write_netcdf(bad, path)
+    assert read_netcdf(path)["x"].values.tolist() == [1.0]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.nc"]

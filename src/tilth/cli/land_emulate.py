@@ -128,7 +128,7 @@ def run(
     """
     import xarray as xr
 
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.parallel import scheduler as workers
     from tilth.land.cells import unstack_cells
     from tilth.land.emulator import Emulator
@@ -150,8 +150,7 @@ def run(
     typer.echo(f"{weather.sizes['time']} days from {told}: {out}")
     if grid:
         done = unstack_cells(done)
-    with whole_file(out) as half:
-        done.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(done, out)
 
 
 @app.command()
@@ -175,7 +174,7 @@ def score(
     """Judge a free run over years not fitted; exit code 1 where it is not accepted."""
     import json
 
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.land.emulator import Emulator
     from tilth.land.free_runs import free_run
     from tilth.land.skill import skill_card
@@ -192,8 +191,7 @@ def score(
     card = skill_card(output, truth, train_targets, seed=seed)
     typer.echo(card_text(card))
     if out is not None:
-        with whole_file(out) as half:
-            card.to_netcdf(half, engine="h5netcdf")
+        write_netcdf(card, out)
         typer.echo(f"card: {out}")
     if html is not None:
         write_card(card, html, _figures(card, output, truth, train_targets))

@@ -63,7 +63,7 @@ def run(
     import xarray as xr
 
     from tilth.core.errors import InputError
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.model import require_variables
     from tilth.core.parallel import scheduler as on
     from tilth.land import model
@@ -115,8 +115,7 @@ def run(
     if save_state is not None:
         model.save_state(model.final_state(result), save_state)
     kept = result.drop_vars([n for n in result if str(n).startswith("state_")])
-    with whole_file(out) as half:
-        kept.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(kept, out)
     energy, water = (float(abs(result[name]).max()) for name in _RESIDUALS)
     typer.echo(
         f"{out}: {result.sizes['time']} intervals; largest residual of a step: energy "
@@ -136,7 +135,7 @@ def parameters(
 ) -> None:
     """Print the parameters of the land model: value, bounds, units, meaning, source."""
     from tilth.cli.display import print_table
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.land.model.parameters import table
 
     numbers = None
@@ -161,8 +160,7 @@ def parameters(
         title="Parameters of the land model",
     )
     if out is not None and numbers is not None:
-        with whole_file(out) as half:
-            numbers.to_netcdf(half, engine="h5netcdf")
+        write_netcdf(numbers, out)
         typer.echo(f"{out}: {len(rows)} parameters")
 
 
@@ -177,7 +175,7 @@ def weather(
     seed: int = typer.Option(0, help="Of the random numbers."),
 ) -> None:
     """Simulate the weather of sites, to try the model without data."""
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.units import parse_quantity
     from tilth.land.simulate import simulated_weather
 
@@ -190,8 +188,7 @@ def weather(
         sites=sites,
         seed=seed,
     )
-    with whole_file(out) as half:
-        result.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(result, out)
     typer.echo(f"{out}: {result.sizes['time']} steps of {sites} sites, simulated")
 
 

@@ -163,7 +163,7 @@ def terrain(
 ) -> None:
     """Build a network from elevations, flow directions, or both."""
     from tilth.core.errors import InputError
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.units import parse_quantity
     from tilth.rivers.network.build import LEAST_SLOPE, build_network, read_raster
 
@@ -184,8 +184,7 @@ def terrain(
     )
     _write(built.network, out)
     if labels is not None:
-        with whole_file(labels) as half:
-            built.labels.to_netcdf(half, engine="h5netcdf")
+        write_netcdf(built.labels, labels)
         typer.echo(f"{labels}: the catchment of each cell")
 
 
@@ -204,21 +203,17 @@ def synthetic(
     days: int = typer.Option(365, min=1, help="Days of runoff."),
 ) -> None:
     """Make a network up, and runoff for it, to try the rest without data."""
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.rivers.network.synthetic import catchment_labels, synthetic_network
     from tilth.rivers.network.synthetic_runoff import made_up_runoff
 
     network = synthetic_network(catchments, basins=basins, seed=seed)
     _write(network, out)
     if labels is not None:
-        with whole_file(labels) as half:
-            catchment_labels(network).to_netcdf(half, engine="h5netcdf")
+        write_netcdf(catchment_labels(network), labels)
         typer.echo(f"{labels}: the catchment of each cell")
     if runoff is not None:
-        with whole_file(runoff) as half:
-            made_up_runoff(network, days=days, seed=seed).to_netcdf(
-                half, engine="h5netcdf"
-            )
+        write_netcdf(made_up_runoff(network, days=days, seed=seed), runoff)
         typer.echo(f"{runoff}: {days} days of made-up runoff")
 
 

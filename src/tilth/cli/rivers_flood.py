@@ -56,7 +56,7 @@ def map_(
 
     from tilth.cli.rivers_inputs import open_series
     from tilth.core.errors import InputError
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.model import require_variables
     from tilth.core.regrid_cells import latlon_grid
     from tilth.rivers.floods import downscale_depth, flood_extent
@@ -83,8 +83,7 @@ def map_(
     mapped = downscale_depth(
         here[level_name], marked, ground, pixel_area=area, volume=volume
     )
-    with whole_file(out) as half:
-        mapped.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(mapped, out)
     depth = mapped["flood_depth"].values
     wet = np.nan_to_num(depth) > _WET
     typer.echo(
@@ -115,7 +114,7 @@ def levels(
     import numpy as np
 
     from tilth.core.errors import InputError
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.parallel import scheduler as workers
     from tilth.rivers.floods import annual_maxima, return_levels
 
@@ -134,8 +133,7 @@ def levels(
             draws=draws,
             seed=seed,
         ).compute()
-    with whole_file(out) as half:
-        found.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(found, out)
     fitted = int(np.isfinite(found["location"]).sum())
     typer.echo(
         f"{out}: {variable} of {fitted} of {values.sizes['catchment']} catchments, "
@@ -164,7 +162,7 @@ def events(
 ) -> None:
     """Count independent events above a threshold, and their rate."""
     from tilth.core.errors import InputError
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.units import parse_quantity
     from tilth.rivers.floods import event_frequency
 
@@ -179,8 +177,7 @@ def events(
         each = values.quantile(1.0 - share, "time").drop_vars("quantile")
         found = event_frequency(values, each, separation_days=separation)
         found["threshold"] = each.assign_attrs(values.attrs)
-    with whole_file(out) as half:
-        found.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(found, out)
     typer.echo(
         f"{out}: {int(found['events'].sum())} events in "
         f"{int((found['events'] > 0).sum())} of {values.sizes['catchment']} catchments"

@@ -76,7 +76,7 @@ def muskingum(
     InputError
         If anything does not fit.
     """
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.rivers.routing.muskingum import route_muskingum
 
     result = route_muskingum(
@@ -89,10 +89,8 @@ def muskingum(
         threads=threads,
     )
     if save_state is not None:
-        with whole_file(save_state) as half:
-            result[[_STATE]].to_netcdf(half, engine="h5netcdf")
-    with whole_file(out) as half:
-        result.drop_vars(_STATE).to_netcdf(half, engine="h5netcdf")
+        write_netcdf(result[[_STATE]], save_state)
+    write_netcdf(result.drop_vars(_STATE), out)
     came = float(result["inflow_volume"].sum())
     left = float(result["outflow_volume"].sum())
     typer.echo(

@@ -130,7 +130,7 @@ def route(
     )
     from tilth.cli.rivers_muskingum import muskingum, refuse_options
     from tilth.core.errors import InputError
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.parallel import scheduler as workers
     from tilth.rivers.network import RiverNetwork
     from tilth.rivers.routing.levees import Levees
@@ -231,8 +231,7 @@ def route(
     kept = result.drop_vars([n for n in result if str(n).startswith(PREFIX)])
     if on_dask:
         kept = kept.sel(catchment=rivers.ids)
-    with whole_file(out) as half:
-        kept.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(kept, out)
     _print_ledger(result, out)
 
 

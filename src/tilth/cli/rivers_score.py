@@ -72,7 +72,7 @@ def score(
     """Score simulated discharge: NSE, KGE, bias, peaks, flow-duration curve."""
     from tilth.cli.rivers_inputs import open_series, within
     from tilth.core.errors import InputError
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
     from tilth.core.units import convert
 
     run = open_series([simulated], "a run")
@@ -88,8 +88,7 @@ def score(
     )
     scores = _scores(ours, theirs, peak_share, separation)
     if out is not None:
-        with whole_file(out) as half:
-            scores.to_netcdf(half, engine="h5netcdf")
+        write_netcdf(scores, out)
     _print(scores, ours, theirs, seed)
     if out is not None:
         typer.echo(f"scores: {out}")

@@ -211,7 +211,7 @@ def _write_rows(
     """Write every observation with its flags, and the fit beside those fitted."""
     import numpy as np
 
-    from tilth.core.files import whole_file
+    from tilth.core.files import write_netcdf
 
     values = np.full(leaves.sizes["observation"], np.nan)
     for rows, found in fitted.values():
@@ -221,5 +221,4 @@ def _write_rows(
         )
     about = {"units": "mol m-2 s-1", "long_name": "conductance of the closure"}
     result = leaves.assign(fitted_conductance=("observation", values, about))
-    with whole_file(path) as half:
-        result.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(result, path)

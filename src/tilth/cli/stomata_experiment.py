@@ -318,13 +318,12 @@ def _write(
     out: Path,
 ) -> None:
     """Write predictions with their observations, and every table."""
-    from tilth.core.files import whole_file
+    from tilth.core.files import whole_file, write_netcdf
 
     out.mkdir(exist_ok=True)
     kept = ["conductance", "temperature_difference"]
     whole = result.merge(leaves[kept], combine_attrs="override")
-    with whole_file(out / "predictions.nc") as half:
-        whole.to_netcdf(half, engine="h5netcdf")
+    write_netcdf(whole, out / "predictions.nc")
     for name, table in tables.items():
         with whole_file(out / f"{name}.csv") as half:
             table.to_csv(half, index=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tilth.core.errors import InputError
 
@@ -88,3 +88,28 @@ def read_netcdf(path: str | os.PathLike[str], what: str = "NetCDF") -> xr.Datase
             f"{path} cannot be read as {what}: it is damaged, was not copied to its "
             f"end, or is something else ({reason})"
         ) from error
+
+
+def write_netcdf(
+    data: xr.Dataset | xr.DataArray,
+    path: str | os.PathLike[str],
+    encoding: Mapping[Any, Mapping[str, Any]] | None = None,
+) -> None:
+    """Write a NetCDF file that appears when it is complete.
+
+    Parameters
+    ----------
+    data : xarray.Dataset or xarray.DataArray
+        What is written.
+    path : path
+        Where; what was there stays as it was if writing fails.
+    encoding : mapping, optional
+        Of variables, as xarray has it.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist.
+    """
+    with whole_file(path) as half:
+        data.to_netcdf(half, engine="h5netcdf", encoding=encoding)

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import read_netcdf, whole_file
+from tilth.core.files import read_netcdf, write_netcdf
 from tilth.core.model import require_variables, stamp
 from tilth.land.emulator.parameters import table
 from tilth.land.emulator.variants import VARIANTS, Variant
@@ -201,8 +201,7 @@ def write_fitted(fitted: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     stamped = stamp(fitted, f"emulator written to {path.name}")
     if path.suffix == ".nc":
-        with whole_file(path) as half:
-            stamped.to_netcdf(half, engine="h5netcdf")
+        write_netcdf(stamped, path)
         return path
     if path.exists():
         raise InputError(f"{path} exists: choose another name or remove it first")

@@ -14,7 +14,7 @@ import xarray as xr
 from tilth.core.accelerate import jnp
 from tilth.core.constants import ZERO_CELSIUS
 from tilth.core.errors import InputError
-from tilth.core.files import read_netcdf, whole_file
+from tilth.core.files import read_netcdf, write_netcdf
 from tilth.core.model import require_variables, stamp
 from tilth.land.model.snow_albedo import FRESH
 
@@ -203,8 +203,7 @@ def save_state(state: xr.Dataset, path: str | os.PathLike[str]) -> None:
         Appears when it is complete.
     """
     plain = {name: {"zlib": False, "dtype": "float64"} for name in names()}
-    with whole_file(path) as half:
-        stamp(state, "state saved").to_netcdf(half, engine="h5netcdf", encoding=plain)
+    write_netcdf(stamp(state, "state saved"), path, encoding=plain)
 
 
 def open_state(path: str | os.PathLike[str]) -> xr.Dataset:

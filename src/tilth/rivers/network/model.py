@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import read_netcdf, whole_file
+from tilth.core.files import read_netcdf, write_netcdf
 from tilth.core.units import convert
 from tilth.rivers.network import topology
 
@@ -300,8 +300,7 @@ class RiverNetwork:
         pathlib.Path
             The file.
         """
-        with whole_file(path) as half:
-            self.data.to_netcdf(half, engine="h5netcdf")
+        write_netcdf(self.data, path)
         return Path(path)
 
     @classmethod

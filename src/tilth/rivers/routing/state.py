@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import read_netcdf, whole_file
+from tilth.core.files import read_netcdf, write_netcdf
 from tilth.core.model import require_variables, stamp
 from tilth.rivers.network.model import MOUTH, RiverNetwork
 from tilth.rivers.routing.arrays import State, filled_state
@@ -269,8 +269,7 @@ def save_state(state: xr.Dataset, path: str | os.PathLike[str]) -> None:
         for name in VARIABLES
         if name in state
     }
-    with whole_file(path) as half:
-        stamp(state, "state saved").to_netcdf(half, engine="h5netcdf", encoding=plain)
+    write_netcdf(stamp(state, "state saved"), path, encoding=plain)
 
 
 def open_state(path: str | os.PathLike[str]) -> xr.Dataset:

@@ -7,7 +7,7 @@ import os
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.core.files import read_netcdf, whole_file
+from tilth.core.files import read_netcdf, write_netcdf
 from tilth.core.model import stamp
 
 #: Prefixes of the two parts' variables.
@@ -89,8 +89,7 @@ def save_state(state: xr.Dataset, path: str | os.PathLike[str]) -> None:
         Appears when it is complete.
     """
     parted(state)
-    with whole_file(path) as half:
-        stamp(state, "state saved").to_netcdf(half, engine="h5netcdf")
+    write_netcdf(stamp(state, "state saved"), path)
 
 
 def open_state(path: str | os.PathLike[str]) -> xr.Dataset:
