@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -112,3 +113,33 @@ def stamp(
     if known or added:
         stamped.attrs["source_sha256"] = "\n".join(dict.fromkeys([*known, *added]))
     return stamped
+
+
+@dataclass(frozen=True)
+class OutputVariable:
+    """A variable that a model puts out.
+
+    Parameters
+    ----------
+    units, long_name, standard_name : str
+        CF attributes; no standard name where CF has none.
+    method : {"mean", "point", "sum", "maximum"}
+        Mean over an interval, value at its end, sum, or largest absolute value in it.
+    """
+
+    units: str
+    long_name: str
+    standard_name: str = ""
+    method: str = "mean"
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """CF attributes."""
+        result = {
+            "units": self.units,
+            "long_name": self.long_name,
+            "cell_methods": f"time: {self.method}",
+        }
+        if self.standard_name:
+            result["standard_name"] = self.standard_name
+        return result

@@ -12,6 +12,7 @@ from typing import Any
 
 from tilth.core.accelerate import jnp
 from tilth.core.constants import STEFAN_BOLTZMANN, WATER_DENSITY
+from tilth.core.model import OutputVariable
 from tilth.land.model.forcing import Weather
 from tilth.land.model.parameters import LandParameters
 from tilth.land.model.settings import Settings
@@ -24,36 +25,16 @@ _CARBON = 12.011e-3
 
 
 @dataclass(frozen=True)
-class Variable:
+class Variable(OutputVariable):
     """A variable of the output.
 
     Parameters
     ----------
-    units, long_name, standard_name : str
-        CF attributes; no standard name where CF has none.
-    method : {"mean", "point", "maximum"}
-        Mean over the interval, value at its end, or largest absolute value in it.
     layered : bool
         Whether it has soil layers.
     """
 
-    units: str
-    long_name: str
-    standard_name: str = ""
-    method: str = "mean"
     layered: bool = False
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """CF attributes."""
-        result = {
-            "units": self.units,
-            "long_name": self.long_name,
-            "cell_methods": f"time: {self.method}",
-        }
-        if self.standard_name:
-            result["standard_name"] = self.standard_name
-        return result
 
 
 _WATER = "kg m-2 s-1"

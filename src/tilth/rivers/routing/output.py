@@ -8,75 +8,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.model import OutputVariable
 from tilth.rivers.routing.arrays import Geometry, Ledger, State, Totals
 from tilth.rivers.routing.stage import stages
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable of the output.
-
-    Parameters
-    ----------
-    units, long_name, standard_name : str
-        CF attributes; no standard name where CF has none.
-    method : {"mean", "point", "sum", "maximum"}
-        Mean over the interval, value at its end, sum, or largest value in it.
-    """
-
-    units: str
-    long_name: str
-    standard_name: str = ""
-    method: str = "mean"
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """CF attributes."""
-        result = {
-            "units": self.units,
-            "long_name": self.long_name,
-            "cell_methods": f"time: {self.method}",
-        }
-        if self.standard_name:
-            result["standard_name"] = self.standard_name
-        return result
-
 
 _FLOW = "m3 s-1"
 
 #: Name -> what it is, along time and catchment.
-VARIABLES: dict[str, Variable] = {
-    "discharge": Variable(
+VARIABLES: dict[str, OutputVariable] = {
+    "discharge": OutputVariable(
         _FLOW,
         "flow to the next catchment, in the channel and over the floodplain",
         "water_volume_transport_in_river_channel",
     ),
-    "river_discharge": Variable(_FLOW, "flow in the channel"),
-    "floodplain_discharge": Variable(_FLOW, "flow over the floodplain"),
-    "path_discharge": Variable(_FLOW, "flow out through bifurcations, less that in"),
-    "evaporation": Variable(_FLOW, "evaporation from the flooded area"),
-    "infiltration": Variable(_FLOW, "infiltration from the flooded area"),
-    "storage": Variable("m3", "water in channel and floodplain", "", "point"),
-    "river_depth": Variable("m", "depth of the channel's water", "", "point"),
-    "flood_depth": Variable(
+    "river_discharge": OutputVariable(_FLOW, "flow in the channel"),
+    "floodplain_discharge": OutputVariable(_FLOW, "flow over the floodplain"),
+    "path_discharge": OutputVariable(_FLOW, "flow out through bifurcations, less that in"),
+    "evaporation": OutputVariable(_FLOW, "evaporation from the flooded area"),
+    "infiltration": OutputVariable(_FLOW, "infiltration from the flooded area"),
+    "storage": OutputVariable("m3", "water in channel and floodplain", "", "point"),
+    "river_depth": OutputVariable("m", "depth of the channel's water", "", "point"),
+    "flood_depth": OutputVariable(
         "m", "depth of the flood above the bank, on the river side of levees", "",
         "point",
     ),
-    "water_level": Variable(
+    "water_level": OutputVariable(
         "m", "elevation of the channel's surface",
         "water_surface_height_above_reference_datum", "point",
     ),
-    "flood_fraction": Variable(
+    "flood_fraction": OutputVariable(
         "1", "share of the catchment that is flooded", "", "point"
     ),
-    "flooded_area": Variable("m2", "area that is flooded", "", "point"),
+    "flooded_area": OutputVariable("m2", "area that is flooded", "", "point"),
 }  # fmt: skip
 
 _MEANS = tuple(name for name, row in VARIABLES.items() if row.method == "mean")
@@ -84,28 +53,28 @@ _MEANS = tuple(name for name, row in VARIABLES.items() if row.method == "mean")
 _VOLUME = "m3"
 
 #: Name -> what it is, along time: the water of the whole network.
-LEDGER: dict[str, Variable] = {
-    "runoff_volume": Variable(_VOLUME, "runoff that came", "", "sum"),
-    "outflow_volume": Variable(
+LEDGER: dict[str, OutputVariable] = {
+    "runoff_volume": OutputVariable(_VOLUME, "runoff that came", "", "sum"),
+    "outflow_volume": OutputVariable(
         _VOLUME, "water that left at terminals, less what the sea pushed in", "", "sum"
     ),
-    "evaporation_volume": Variable(_VOLUME, "water that evaporated", "", "sum"),
-    "infiltration_volume": Variable(_VOLUME, "water that seeped away", "", "sum"),
-    "storage_change": Variable(
+    "evaporation_volume": OutputVariable(_VOLUME, "water that evaporated", "", "sum"),
+    "infiltration_volume": OutputVariable(_VOLUME, "water that seeped away", "", "sum"),
+    "storage_change": OutputVariable(
         _VOLUME, "water stored at the end less that at the beginning", "", "sum"
     ),
-    "shortfall_volume": Variable(
+    "shortfall_volume": OutputVariable(
         _VOLUME, "negative runoff that found no water to take, not in runoff_volume",
         "", "sum",
     ),
-    "clipped_volume": Variable(
+    "clipped_volume": OutputVariable(
         _VOLUME, "water made by setting storages below zero to zero", "", "sum"
     ),
-    "storage_volume": Variable(_VOLUME, "water stored, groundwater too", "", "point"),
-    "water_residual": Variable(
+    "storage_volume": OutputVariable(_VOLUME, "water stored, groundwater too", "", "point"),
+    "water_residual": OutputVariable(
         "1", "largest imbalance of a step and basin against its water", "", "maximum"
     ),
-    "substeps": Variable(
+    "substeps": OutputVariable(
         "1", "sub-steps taken, mean over the catchments", "", "sum"
     ),
 }  # fmt: skip
