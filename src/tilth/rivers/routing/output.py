@@ -29,7 +29,9 @@ VARIABLES: dict[str, OutputVariable] = {
     ),
     "river_discharge": OutputVariable(_FLOW, "flow in the channel"),
     "floodplain_discharge": OutputVariable(_FLOW, "flow over the floodplain"),
-    "path_discharge": OutputVariable(_FLOW, "flow out through bifurcations, less that in"),
+    "path_discharge": OutputVariable(
+        _FLOW, "flow out through bifurcations, less that in"
+    ),
     "evaporation": OutputVariable(_FLOW, "evaporation from the flooded area"),
     "infiltration": OutputVariable(_FLOW, "infiltration from the flooded area"),
     "storage": OutputVariable("m3", "water in channel and floodplain", "", "point"),
@@ -70,7 +72,9 @@ LEDGER: dict[str, OutputVariable] = {
     "clipped_volume": OutputVariable(
         _VOLUME, "water made by setting storages below zero to zero", "", "sum"
     ),
-    "storage_volume": OutputVariable(_VOLUME, "water stored, groundwater too", "", "point"),
+    "storage_volume": OutputVariable(
+        _VOLUME, "water stored, groundwater too", "", "point"
+    ),
     "water_residual": OutputVariable(
         "1", "largest imbalance of a step and basin against its water", "", "maximum"
     ),
