@@ -85,6 +85,13 @@ def test_what_muskingum_does_not_know_is_one_clear_line(
     assert not (folder / "bad.nc").exists()
 
 
+def test_reaches_without_floodplains_are_sent_to_muskingum(folder, capsys):
+    files = ("route", folder / "n.nc", folder / "q.nc", "--out", folder / "out.nc")
+    assert run(*files) == 2
+    assert "give --flow muskingum" in capsys.readouterr().err
+    assert not (folder / "out.nc").exists()
+
+
 @pytest.mark.realdata
 def test_the_five_reaches_of_rapid_give_its_discharge(dataset, tmp_path):
     data = dataset("rapid-five-reaches")

@@ -140,6 +140,15 @@ def route(
     from tilth.rivers.routing.state import save_state as write_state
 
     rivers = RiverNetwork.open(network)
+    if (
+        flow != "muskingum"
+        and "muskingum_time" in rivers.data
+        and "floodplain_height" not in rivers.data
+    ):
+        raise InputError(
+            f"{network} has no floodplains but Muskingum's numbers: give "
+            "--flow muskingum, or a network with channels and floodplains"
+        )
     settings = (
         None
         if flow == "muskingum"
