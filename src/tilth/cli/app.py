@@ -22,6 +22,10 @@ COMMANDS = {
         "tilth.cli.fleet:app",
         "Fleets of chambers: simulate, look after, back up, steer.",
     ),
+    "forcing": (
+        "tilth.cli.forcing:app",
+        "Climate fields adjusted, brought to a place, and made complete.",
+    ),
     "land": (
         "tilth.cli.land:app",
         "A land surface model, and a fast emulator of any.",

@@ -1,0 +1,19 @@
+"""``tilth forcing``: climate fields adjusted, brought to a place, and made complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+#: One import above and one row here per command.
+COMMANDS: tuple[Callable[..., None], ...] = ()
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+for command in COMMANDS:
+    app.command()(command)
+
+
+@app.callback()
+def forcing() -> None:
+    """Adjust climate fields, bring them to a place, and make them complete."""
