@@ -1,0 +1,17 @@
+"""Scores of a series, of an ensemble and of categories, each with its small print."""
+
+from tilth.core.lazy import table_of_contents
+
+#: What -> the module that holds it: the table of contents of the scores.
+_CONTENTS = {
+    "SUMS": "deterministic",
+    "SCORES": "deterministic",
+    "score_sums": "deterministic",
+    "scores_from_sums": "deterministic",
+    "nse": "deterministic",
+    "kge": "deterministic",
+    "bias": "deterministic",
+    "score_intervals": "deterministic",
+}
+
+__getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
