@@ -18,7 +18,7 @@ def main(wanted: list[str]) -> int:
     names = sorted(
         m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name[0] != "_"
     )
-    names = [n for n in names if n != "measure"]
+    names = [n for n in names if n not in ("measure", "peers", "peers_needed")]
     unknown = set(wanted) - set(names)
     if unknown:
         print(

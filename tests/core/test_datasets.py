@@ -11,6 +11,7 @@ from tilth.core.datasets import DataFile, DatasetInfo
 from tilth.core.errors import DatasetError
 
 NAMES = [
+    "ahccd-canesm2",
     "cama-mozambique",
     "camels-four-basins",
     "carbdown-fleet-greenhouse",
@@ -19,25 +20,43 @@ NAMES = [
     "carbdown-greenhouse-workbook",
     "carbdown-xxl",
     "celia-infiltration",
+    "era5-canadian-cities",
+    "est-noise-examples",
     "fluxbot",
     "fluxbot-completeness",
     "fluxible-reference",
     "fluxnet-sites",
     "gasfluxes-reference",
+    "germany-stations",
     "goflux-reference",
+    "iberia-winters",
     "licor-examples",
+    "load-love-numbers",
+    "loading-references",
+    "mchl-reflections",
     "mizoguchi-freezing",
     "noahmp-bondville",
     "nwm-routelink",
+    "pattern-reference",
     "photogea-ball-berry",
     "plumber2-scores",
     "rapid-five-reaches",
+    "reflection-records",
+    "rinex-examples",
+    "rmm1-hindcasts",
+    "station-positions",
     "tumbarumba-spot",
     "vic-findley",
     "vic-stehekin",
 ]
 #: Datasets whose folder holds files of others too.
-SHARED_FOLDERS = {"fluxbot-completeness", "photogea-ball-berry", "tumbarumba-spot"}
+SHARED_FOLDERS = {
+    "fluxbot-completeness",
+    "load-love-numbers",
+    "loading-references",
+    "photogea-ball-berry",
+    "tumbarumba-spot",
+}
 CONTENTS = {"raw.81x": b"Obs#:\t1\n", "table.csv": b"closure,co2\na,420\n"}
 
 
@@ -144,6 +163,8 @@ def test_every_registered_dataset_states_its_terms_and_how_to_get_it():
         assert about.folder.split("/")[0] in (
             "chambers",
             "fleet",
+            "forcing",
+            "gnss",
             "land",
             "rivers",
             "stomata",
