@@ -1,0 +1,15 @@
+"""Adjustment: what a model's climate gets wrong, its mean, distribution, wet days."""
+
+from tilth.core.lazy import table_of_contents
+
+#: What -> the module that holds it: the table of contents of this room.
+_CONTENTS = {
+    "Adjuster": "adjuster",
+    "Method": "adjuster",
+    "read_adjuster": "adjuster",
+    "DayWindow": "groups",
+    "group_times": "groups",
+    "Scaling": "linear",
+}
+
+__getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

@@ -1,0 +1,409 @@
+"""Quantiles, ranks and the shifts between them: the kernels under quantile mapping.
+
+Probabilities of nodes are ``(i - 1/2) / n``; quantiles between two sorted values are
+linear (Hyndman & Fan 1996, type 7), and the rank of a value is the inverse of that,
+``(r - 1) / (n - 1)`` with the mean r of equal values. Missing values are NaN and are
+left out. All kernels work row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numba
+import numpy as np
+
+from tilth.forcing.adjust.groups import TimeGroups
+
+#: Series worked on together: enough to call few kernels, few enough to stay in cache.
+BATCH = 16
+
+_compiled = numba.njit(cache=True, nogil=True)
+
+
+def node_probabilities(n: int) -> np.ndarray:
+    """Return the probabilities of n nodes, the middles of n equal shares.
+
+    Parameters
+    ----------
+    n : int
+        Number of nodes.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        ``(i - 1/2) / n`` for i from 1 to n.
+
+    Examples
+    --------
+    >>> node_probabilities(4)
+    array([0.125, 0.375, 0.625, 0.875])
+    """
+    return (np.arange(n) + 0.5) / n
+
+
+def batches(rows: int) -> Iterator[slice]:
+    """Give the slices that walk over all rows.
+
+    Parameters
+    ----------
+    rows : int
+        Their number.
+
+    Yields
+    ------
+    slice
+        At most `BATCH` rows.
+    """
+    for start in range(0, rows, BATCH):
+        yield slice(start, min(start + BATCH, rows))
+
+
+def finite_rows(values: np.ndarray, ratio: bool) -> np.ndarray:
+    """Return series as rows of double precision, ready to be sorted.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (..., time)
+        Values; what is not finite counts as missing.
+    ratio : bool
+        Whether changes are ratios: then what is below zero counts as zero.
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows, time)
+        A new array, NaN where missing.
+    """
+    rows = values.reshape(-1, values.shape[-1]).astype(float)
+    rows[~np.isfinite(rows)] = np.nan
+    if ratio:
+        np.maximum(rows, 0.0, out=rows)
+    return rows
+
+
+def correction(
+    observed: np.ndarray, modelled: np.ndarray, kind: str, ratio_cap: float
+) -> np.ndarray:
+    """Return what takes modelled quantiles to observed ones.
+
+    Parameters
+    ----------
+    observed, modelled : numpy.ndarray, same shape
+        Quantiles; NaN where there is none.
+    kind : {"+", "*"}
+        Difference, or ratio.
+    ratio_cap : float
+        Largest ratio. Where both quantiles are zero the ratio is 1, and where only the
+        modelled one is, the largest.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape, in the units of the quantiles or of dimension 1.
+    """
+    if kind == "+":
+        return observed - modelled
+    # A divisor so small that the ratio is beyond the cap anyway: never 0 / 0.
+    known = np.isfinite(observed) & np.isfinite(modelled)
+    both_dry = known & (observed <= 0) & (modelled <= 0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = np.minimum(observed / modelled, ratio_cap)
+    return np.where(both_dry, 1.0, np.where(known, ratio, np.nan))
+
+
+def group_quantiles(
+    rows: np.ndarray, groups: TimeGroups, probabilities: np.ndarray
+) -> np.ndarray:
+    """Return quantiles of every group of days.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray, shape (rows, time)
+        From `finite_rows`.
+    groups : TimeGroups
+        Of these times.
+    probabilities : numpy.ndarray, shape (nodes,)
+        Of the quantiles.
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows, groups, nodes)
+        NaN where a group has no value.
+    """
+    columns = rows[:, groups.order]
+    result = np.empty((len(rows), len(groups.labels), len(probabilities)))
+    for group, (start, stop) in enumerate(groups.window):
+        # numpy sorts with vector instructions, several times faster than a loop.
+        ordered = np.sort(columns[:, start:stop], axis=-1)
+        quantiles_of_sorted(ordered, probabilities, result[:, group])
+    return result
+
+
+def group_ranks(rows: np.ndarray, groups: TimeGroups) -> np.ndarray:
+    """Return the rank of every value among those of its group's window.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray, shape (rows, time)
+        From `finite_rows`.
+    groups : TimeGroups
+        Of these times.
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows, time)
+        0 for the smallest to 1 for the largest value, 1/2 for one alone; NaN where the
+        value is missing.
+    """
+    columns = rows[:, groups.order]
+    result = np.empty_like(rows)
+    for window, own in zip(groups.window, groups.own, strict=True):
+        if own[0] == own[1]:
+            continue
+        steps = groups.order[own[0] : own[1]]
+        values = columns[:, own[0] : own[1]]
+        if (window == own).all():
+            # Sorting order is fast without NaN only: put missing values at the end.
+            filled = np.where(np.isnan(values), np.inf, values)
+            ranks_by_order(values, np.argsort(filled, axis=-1), steps, result)
+        else:
+            ordered = np.sort(columns[:, window[0] : window[1]], axis=-1)
+            ranks_among_sorted(values, ordered, steps, result)
+    return result
+
+
+@_compiled
+def _count_present(ordered: np.ndarray) -> int:
+    """Return how many values of a sorted row are no NaN, which sorts last."""
+    low, high = 0, ordered.size
+    while low < high:
+        middle = (low + high) // 2
+        if np.isnan(ordered[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@_compiled
+def quantiles_of_sorted(
+    ordered: np.ndarray, probabilities: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the quantiles of sorted rows into `out`.
+
+    Parameters
+    ----------
+    ordered : numpy.ndarray, shape (rows, n)
+        Sorted, NaN last.
+    probabilities : numpy.ndarray, shape (nodes,)
+        Of the quantiles.
+    out : numpy.ndarray, shape (rows, nodes)
+        Filled; NaN in a row without values.
+    """
+    for row in range(ordered.shape[0]):
+        n = _count_present(ordered[row])
+        for node in range(probabilities.size):
+            if n == 0:
+                out[row, node] = np.nan
+                continue
+            place = probabilities[node] * (n - 1)
+            below = int(place)
+            above = min(below + 1, n - 1)
+            share = place - below
+            value = ordered[row, below]
+            out[row, node] = value + share * (ordered[row, above] - value)
+
+
+@_compiled
+def ranks_by_order(
+    values: np.ndarray, order: np.ndarray, steps: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the ranks of values among themselves into `out`.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (rows, n)
+        NaN where missing.
+    order : numpy.ndarray of int, shape (rows, n)
+        What sorts each row, missing values last.
+    steps : numpy.ndarray of int, shape (n,)
+        Columns of `out` that the values belong to.
+    out : numpy.ndarray, shape (rows, time)
+        Filled at `steps`.
+    """
+    n_all = values.shape[1]
+    for row in range(values.shape[0]):
+        n = n_all
+        while n > 0 and np.isnan(values[row, order[row, n - 1]]):
+            n -= 1
+            out[row, steps[order[row, n]]] = np.nan
+        first = 0
+        while first < n:
+            value = values[row, order[row, first]]
+            last = first
+            while last + 1 < n and values[row, order[row, last + 1]] == value:
+                last += 1
+            rank = 0.5 if n == 1 else 0.5 * (first + last) / (n - 1)
+            for place in range(first, last + 1):
+                out[row, steps[order[row, place]]] = rank
+            first = last + 1
+
+
+@_compiled
+def _bisect(ordered: np.ndarray, n: int, value: float, after_equals: bool) -> int:
+    """Return how many of the first n sorted values are below (or not above) a value."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) // 2
+        if ordered[middle] < value or (after_equals and ordered[middle] == value):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@_compiled
+def ranks_among_sorted(
+    values: np.ndarray, ordered: np.ndarray, steps: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the ranks of values among a larger sorted sample into `out`.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (rows, n)
+        Part of the sample; NaN where missing.
+    ordered : numpy.ndarray, shape (rows, m)
+        The sample, sorted, NaN last.
+    steps : numpy.ndarray of int, shape (n,)
+        Columns of `out` that the values belong to.
+    out : numpy.ndarray, shape (rows, time)
+        Filled at `steps`.
+    """
+    for row in range(values.shape[0]):
+        n = _count_present(ordered[row])
+        for place in range(values.shape[1]):
+            value = values[row, place]
+            if np.isnan(value):
+                out[row, steps[place]] = np.nan
+                continue
+            first = _bisect(ordered[row], n, value, False)
+            last = first
+            while last + 1 < n and ordered[row, last + 1] == value:
+                last += 1
+            rank = 0.5 if n == 1 else 0.5 * (first + last) / (n - 1)
+            out[row, steps[place]] = rank
+
+
+@_compiled
+def _at_rank(factors: np.ndarray, rank: float) -> float:
+    """Return the factor at a rank: linear between nodes, constant outside them."""
+    place = rank * factors.size - 0.5
+    if place <= 0.0:
+        return factors[0]
+    below = int(place)
+    if below >= factors.size - 1:
+        return factors[factors.size - 1]
+    return factors[below] + (place - below) * (factors[below + 1] - factors[below])
+
+
+@_compiled
+def _at_value(nodes: np.ndarray, factors: np.ndarray, value: float) -> float:
+    """Return the factor at a value: linear between nodes, constant outside them.
+
+    Where nodes are equal, such as many zeros, the mean of their first and last factor.
+    """
+    n = nodes.size
+    if value < nodes[0]:
+        return factors[0]
+    after = _bisect(nodes, n, value, True)
+    if nodes[after - 1] == value:
+        first = after - 1
+        while first > 0 and nodes[first - 1] == value:
+            first -= 1
+        return 0.5 * (factors[first] + factors[after - 1])
+    if after == n:
+        return factors[n - 1]
+    share = (value - nodes[after - 1]) / (nodes[after] - nodes[after - 1])
+    return factors[after - 1] + share * (factors[after] - factors[after - 1])
+
+
+@_compiled
+def factors_by_rank(
+    ranks: np.ndarray,
+    factors: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    weight: np.ndarray,
+) -> np.ndarray:
+    """Return the factor of every time step from its rank.
+
+    Parameters
+    ----------
+    ranks : numpy.ndarray, shape (rows, time)
+        0 to 1, NaN where missing.
+    factors : numpy.ndarray, shape (rows, groups, nodes)
+        At the probabilities of `node_probabilities`.
+    first, second, weight : numpy.ndarray, shape (time,)
+        Of the `TimeGroups`; where the second group has no factor, the first counts.
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows, time)
+        NaN where there is no rank or no factor.
+    """
+    out = np.empty(ranks.shape)
+    for row in range(ranks.shape[0]):
+        for step in range(ranks.shape[1]):
+            rank = ranks[row, step]
+            if np.isnan(rank):
+                out[row, step] = np.nan
+                continue
+            factor = _at_rank(factors[row, first[step]], rank)
+            if weight[step] > 0.0:
+                other = _at_rank(factors[row, second[step]], rank)
+                if not np.isnan(other):
+                    factor += weight[step] * (other - factor)
+            out[row, step] = factor
+    return out
+
+
+@_compiled
+def factors_by_value(
+    values: np.ndarray,
+    nodes: np.ndarray,
+    factors: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    weight: np.ndarray,
+) -> np.ndarray:
+    """Return the factor of every time step from its value.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (rows, time)
+        NaN where missing.
+    nodes, factors : numpy.ndarray, shape (rows, groups, nodes)
+        Modelled quantiles, rising, and the factor at each.
+    first, second, weight : numpy.ndarray, shape (time,)
+        Of the `TimeGroups`; where the second group has no factor, the first counts.
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows, time)
+        NaN where there is no value or no factor.
+    """
+    out = np.empty(values.shape)
+    for row in range(values.shape[0]):
+        for step in range(values.shape[1]):
+            value, group = values[row, step], first[step]
+            if np.isnan(value) or np.isnan(nodes[row, group, 0]):
+                out[row, step] = np.nan
+                continue
+            factor = _at_value(nodes[row, group], factors[row, group], value)
+            other = second[step]
+            if weight[step] > 0.0 and not np.isnan(nodes[row, other, 0]):
+                mixed = _at_value(nodes[row, other], factors[row, other], value)
+                if not np.isnan(mixed):
+                    factor += weight[step] * (mixed - factor)
+            out[row, step] = factor
+    return out
