@@ -12,6 +12,15 @@ _CONTENTS = {
     "kge": "deterministic",
     "bias": "deterministic",
     "score_intervals": "deterministic",
+    "skill_score": "skill",
+    "crps": "ensembles",
+    "crps_both": "ensembles",
+    "category_probabilities": "categories",
+    "observed_category": "categories",
+    "rps": "categories",
+    "rpss": "categories",
+    "ensemble_penalty": "categories",
+    "brier": "events",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
