@@ -16,6 +16,7 @@ from scipy import special
 
 from tilth.core.errors import InputError
 from tilth.forcing.adjust.isimip_fits import FITS
+from tilth.forcing.adjust.samples import quantiles_of
 
 #: How a change is carried over (step 5).
 CHANGES = ("additive", "mixed", "bounded")
@@ -127,19 +128,19 @@ def upper_bound_cycle(
     values : numpy.ndarray
         One series; NaN is missing.
     day : numpy.ndarray of int
-        Day of the year of each value, 1 to 366.
+        Day of a common year of each value, 0 to 364.
     half_width : int
         Days to each side in the two windows: 15 is 31 days.
 
     Returns
     -------
     numpy.ndarray
-        366 numbers in the units of `values`; NaN where no value lies in the window.
+        365 numbers in the units of `values`; NaN where no value lies in the window.
     """
-    largest = np.full(366, -np.inf)
+    largest = np.full(365, -np.inf)
     known = np.isfinite(values)
-    np.maximum.at(largest, day[known] - 1, values[known])
-    around = (np.arange(366)[:, None] + np.arange(-half_width, half_width + 1)) % 366
+    np.maximum.at(largest, day[known], values[known])
+    around = (np.arange(365)[:, None] + np.arange(-half_width, half_width + 1)) % 365
     highest = largest[around].max(axis=1)
     highest[~np.isfinite(highest)] = np.nan
     near = highest[around]
@@ -217,26 +218,6 @@ def spread_beyond(
             numbers = np.sort(draws.uniform(low, high, beyond.size))
             spread[beyond[order]] = numbers
     return spread
-
-
-def quantiles_of(ordered: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Interpolate the quantiles of a sorted sample at plotting positions (i - 1/2) / n.
-
-    Parameters
-    ----------
-    ordered : numpy.ndarray
-        Sorted, at least one value.
-    probability : numpy.ndarray
-        0 to 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        The quantiles; the outermost values beyond the outermost positions.
-    """
-    return np.interp(
-        probability * ordered.size - 0.5, np.arange(ordered.size, dtype=float), ordered
-    )
 
 
 def bounded_change(
