@@ -18,6 +18,7 @@ from tilth.core.errors import InputError
 from tilth.core.model import require_increasing, require_variables
 from tilth.core.units import convert
 from tilth.physics import moist_air, solar
+from tilth.physics.snowfall import snow_share
 
 #: ALMA name -> units inside the model, range of credible values, CF standard name.
 VARIABLES: dict[str, tuple[str, float, float, str]] = {
@@ -201,10 +202,7 @@ def split_precipitation(
     humidity: xr.DataArray,
     pressure: xr.DataArray,
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    r"""Split precipitation into rain and snow by the wet-bulb temperature.
-
-    .. math:: f_{snow} = [1 + 6.99 \times 10^{-5} e^{2.0 (T_w + 3.97)}]^{-1},
-        \quad T_w \text{ in °C}.
+    """Split precipitation into rain and snow by the wet-bulb temperature.
 
     Parameters
     ----------
@@ -216,11 +214,7 @@ def split_precipitation(
     Returns
     -------
     DataArray, DataArray
-        Rain and snow, kg m-2 s-1.
-
-    References
-    ----------
-    Wang et al. (2019), Geophysical Research Letters 46, 13825-13835, eq. 1.
+        Rain and snow, kg m-2 s-1; see `tilth.physics.snowfall.snow_share`.
     """
     share = xr.apply_ufunc(
         _snow_share,
@@ -238,9 +232,7 @@ def _snow_share(
     temperature: np.ndarray, humidity: np.ndarray, pressure: np.ndarray
 ) -> np.ndarray:
     """Return the share of snow in precipitation."""
-    wet_bulb = moist_air.wet_bulb_temperature(temperature, humidity, pressure)
-    degrees = np.clip(np.asarray(wet_bulb) - 273.15, -30.0, 30.0)
-    return 1.0 / (1.0 + 6.99e-5 * np.exp(2.0 * (degrees + 3.97)))
+    return np.asarray(snow_share(temperature, humidity, pressure))
 
 
 def step_length(forcing: xr.Dataset) -> float:
