@@ -10,6 +10,8 @@ _CONTENTS = {
     "DayWindow": "groups",
     "group_times": "groups",
     "Scaling": "linear",
+    "EQM": "mapping",
+    "QDM": "delta",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

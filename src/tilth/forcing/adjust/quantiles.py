@@ -8,11 +8,12 @@ left out. All kernels work row by row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numba
 import numpy as np
 
+from tilth.forcing.adjust.frequency import Change
 from tilth.forcing.adjust.groups import TimeGroups
 
 #: Series worked on together: enough to call few kernels, few enough to stay in cache.
@@ -42,21 +43,35 @@ def node_probabilities(n: int) -> np.ndarray:
     return (np.arange(n) + 0.5) / n
 
 
-def batches(rows: int) -> Iterator[slice]:
-    """Give the slices that walk over all rows.
+def by_batches(
+    work: Callable[..., tuple[np.ndarray, ...]],
+    loop: tuple[int, ...],
+    *arrays: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Work on many series, a few at a time.
 
     Parameters
     ----------
-    rows : int
-        Their number.
+    work : callable
+        Takes arrays of shape (rows, ...) and returns a tuple of such.
+    loop : tuple of int
+        Leading axes that all arrays share.
+    *arrays : numpy.ndarray, shape (*loop, ...)
+        What is worked on.
 
-    Yields
-    ------
-    slice
-        At most `BATCH` rows.
+    Returns
+    -------
+    tuple of numpy.ndarray, shape (*loop, ...)
+        The results together.
     """
-    for start in range(0, rows, BATCH):
-        yield slice(start, min(start + BATCH, rows))
+    flat = [array.reshape(-1, *array.shape[len(loop) :]) for array in arrays]
+    # At least one batch, empty or not, so that the results have their shapes.
+    starts = range(0, max(len(flat[0]), 1), BATCH)
+    parts = [work(*(array[at : at + BATCH] for array in flat)) for at in starts]
+    return tuple(
+        np.concatenate(found).reshape(*loop, *found[0].shape[1:])
+        for found in zip(*parts, strict=True)
+    )
 
 
 def finite_rows(values: np.ndarray, ratio: bool) -> np.ndarray:
@@ -112,7 +127,10 @@ def correction(
 
 
 def group_quantiles(
-    rows: np.ndarray, groups: TimeGroups, probabilities: np.ndarray
+    rows: np.ndarray,
+    groups: TimeGroups,
+    probabilities: np.ndarray,
+    change: Change | None = None,
 ) -> np.ndarray:
     """Return quantiles of every group of days.
 
@@ -124,6 +142,9 @@ def group_quantiles(
         Of these times.
     probabilities : numpy.ndarray, shape (nodes,)
         Of the quantiles.
+    change : callable, optional
+        Changes the values of a group's window beforehand, see
+        `tilth.forcing.adjust.frequency.wetting`.
 
     Returns
     -------
@@ -133,13 +154,18 @@ def group_quantiles(
     columns = rows[:, groups.order]
     result = np.empty((len(rows), len(groups.labels), len(probabilities)))
     for group, (start, stop) in enumerate(groups.window):
+        values = columns[:, start:stop]
+        if change is not None:
+            values = change(values, group, start, stop)
         # numpy sorts with vector instructions, several times faster than a loop.
-        ordered = np.sort(columns[:, start:stop], axis=-1)
+        ordered = np.sort(values, axis=-1)
         quantiles_of_sorted(ordered, probabilities, result[:, group])
     return result
 
 
-def group_ranks(rows: np.ndarray, groups: TimeGroups) -> np.ndarray:
+def group_ranks(
+    rows: np.ndarray, groups: TimeGroups, change: Change | None = None
+) -> np.ndarray:
     """Return the rank of every value among those of its group's window.
 
     Parameters
@@ -148,6 +174,8 @@ def group_ranks(rows: np.ndarray, groups: TimeGroups) -> np.ndarray:
         From `finite_rows`.
     groups : TimeGroups
         Of these times.
+    change : callable, optional
+        As for `group_quantiles`.
 
     Returns
     -------
@@ -157,18 +185,22 @@ def group_ranks(rows: np.ndarray, groups: TimeGroups) -> np.ndarray:
     """
     columns = rows[:, groups.order]
     result = np.empty_like(rows)
-    for window, own in zip(groups.window, groups.own, strict=True):
-        if own[0] == own[1]:
+    stretches = zip(groups.window, groups.own, strict=True)
+    for group, ((start, stop), (first, last)) in enumerate(stretches):
+        if first == last:
             continue
-        steps = groups.order[own[0] : own[1]]
-        values = columns[:, own[0] : own[1]]
-        if (window == own).all():
-            # Sorting order is fast without NaN only: put missing values at the end.
-            filled = np.where(np.isnan(values), np.inf, values)
-            ranks_by_order(values, np.argsort(filled, axis=-1), steps, result)
+        sample = columns[:, start:stop]
+        if change is not None:
+            sample = change(sample, group, start, stop)
+        steps = groups.order[first:last]
+        if (start, stop) == (first, last):
+            # Finding the order is fast without NaN only: put missing values last.
+            filled = np.where(np.isnan(sample), np.inf, sample)
+            ranks_by_order(sample, np.argsort(filled, axis=-1), steps, result)
         else:
-            ordered = np.sort(columns[:, window[0] : window[1]], axis=-1)
-            ranks_among_sorted(values, ordered, steps, result)
+            # A window may wrap around the series; a group's own days are all in it.
+            values = sample[:, first - start : last - start]
+            ranks_among_sorted(values, np.sort(sample, axis=-1), steps, result)
     return result
 
 
