@@ -256,7 +256,7 @@ def test_regions_that_fill_the_sphere_take_all_that_is_on_it(rows, columns, seed
 
 
 def test_regions_do_not_depend_on_how_many_rows_are_looked_at_together(monkeypatch):
-    from tilth.core import regrid
+    from tilth.core import regrid_conservative as regrid
 
     source, fine = regular(5, 6), regular(40, 60)
     labels = labels_on(fine, np.arange(2400).reshape(40, 60) // 7)
