@@ -38,6 +38,8 @@ _CONTENTS = {
     "compare_correlations": "correlations",
     "diebold_mariano": "paired",
     "cluster_bootstrap": "clusters",
+    "mann_kendall": "trends",
+    "Trend": "trends",
     "compare_levels": "comparisons",
     "mixed_model": "mixed",
     "MixedModelResult": "mixed",
