@@ -1,0 +1,130 @@
+"""Which starts one may learn from: those of other years, near in the season."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from tilth.core.errors import InputError
+from tilth.forcing.s2s.alignment import calendar_day
+
+__all__ = ["LEFT_OUT", "StartGroups", "start_groups"]
+
+#: What may be left out of training: nothing; the year of the target's start; all
+#: starts within half a year of it.
+LEFT_OUT = ("none", "year", "half year")
+
+
+@dataclass(frozen=True)
+class StartGroups:
+    """Training starts of every target start, each different set of them kept once.
+
+    Parameters
+    ----------
+    group : numpy.ndarray of int, shape (targets,)
+        Number of the set of each target.
+    offsets : numpy.ndarray of int, shape (groups + 1,)
+        Where each set begins and ends in `members`.
+    members : numpy.ndarray of int
+        Positions of training starts, set after set.
+    description : str
+        How they were chosen, for the provenance of a result.
+    """
+
+    group: np.ndarray
+    offsets: np.ndarray
+    members: np.ndarray
+    description: str
+
+    def of(self, target: int) -> np.ndarray:
+        """Return the positions of the training starts of one target."""
+        k = self.group[target]
+        return self.members[self.offsets[k] : self.offsets[k + 1]]
+
+
+def start_groups(
+    training: xr.DataArray,
+    target: xr.DataArray | None = None,
+    *,
+    window: float | None = None,
+    leave_out: str = "year",
+) -> StartGroups:
+    """Choose for every target start the starts that it may be learnt from.
+
+    Parameters
+    ----------
+    training : xarray.DataArray, dimension (start)
+        Starts there are, of any CF calendar.
+    target : xarray.DataArray, dimension (start), optional
+        Starts to be forecast; the training starts themselves by default.
+    window : float, optional
+        Days between the dates, around the year, that a training start may be before
+        or after the target's; any by default.
+    leave_out : {"year", "half year", "none"}
+        Left out of training: starts in the target's calendar year; all less than
+        half a year before or after it, so that no valid day is shared across New
+        Year; nothing, for arithmetic in sample.
+
+    Returns
+    -------
+    StartGroups
+        The choice.
+
+    Raises
+    ------
+    InputError
+        If the window is negative, `leave_out` is something else, or nothing is left
+        for a target.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> dates = np.array(["2001-01-03", "2002-01-05", "2002-07-01"], "datetime64[ns]")
+    >>> start_groups(xr.DataArray(dates, dims="start")).of(0).tolist()
+    [1, 2]
+    """
+    if leave_out not in LEFT_OUT:
+        raise InputError(
+            f"leave_out is one of {', '.join(LEFT_OUT)}, got {leave_out!r}"
+        )
+    if window is not None and window < 0:
+        raise InputError(f"the window is a number of days, got {window}")
+    if target is None:
+        target = training
+    allowed = np.ones((target.size, training.size), bool)
+    if leave_out == "year":
+        allowed &= target.dt.year.values[:, None] != training.dt.year.values
+    elif leave_out == "half year":
+        apart = _days(target)[:, None] - _days(training)
+        allowed &= np.abs(apart) > calendar_day(training)[1] / 2
+    if window is not None:
+        (theirs, circle), (ours, _) = calendar_day(training), calendar_day(target)
+        apart = np.abs(ours[:, None] - theirs)
+        allowed &= np.minimum(apart, circle - apart) <= window
+    empty = np.flatnonzero(~allowed.any(axis=1))
+    if empty.size:
+        raise InputError(
+            f"nothing is left to learn from for {empty.size} of {target.size} starts, "
+            f"the first is {target.values[empty[0]]}: hindcasts of other years are "
+            f"needed, or a wider window than {window} days"
+        )
+    sets, group = np.unique(allowed, axis=0, return_inverse=True)
+    counts = sets.sum(axis=1)
+    near = "any date" if window is None else f"dates within {window:g} days"
+    left = {"none": "no start", "year": "the target's year"}.get(
+        leave_out, "half a year on either side of the target"
+    )
+    return StartGroups(
+        group=group.reshape(-1),
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        members=np.nonzero(sets)[1],
+        description=f"starts of {near}, {left} left out",
+    )
+
+
+def _days(start: xr.DataArray) -> np.ndarray:
+    """Return starts as days on one line, close enough to tell half years apart."""
+    day, circle = calendar_day(start)
+    return start.dt.year.values * float(circle) + day
