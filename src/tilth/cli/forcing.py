@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import typer
 
+from tilth.cli.forcing_regrid import regrid
+
 #: One import above and one row here per command.
-COMMANDS: tuple[Callable[..., None], ...] = ()
+COMMANDS: tuple[Callable[..., None], ...] = (regrid,)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 for command in COMMANDS:
