@@ -1,0 +1,1 @@
+"""Fields of the weather made whole: elevation, consistency, hours, forcing sets."""
