@@ -322,9 +322,7 @@ def _numbers_beyond(
 
 
 def adjust_window(
-    observed: Sample,
-    modelled: Sample,
-    target: Sample,
+    series: tuple[Sample, Sample, Sample],
     wanted: np.ndarray,
     settings: VariableSettings,
     draws: np.random.Generator,
@@ -333,11 +331,11 @@ def adjust_window(
 
     Parameters
     ----------
-    observed, modelled, target : Sample
+    series : tuple of Sample
         Days of the window: observed and modelled in the training period, modelled in
         the period to adjust; without gaps, at least one value each.
     wanted : numpy.ndarray of int
-        Positions in `target` to return: the days in the middle of the window.
+        Positions in the last sample to return: the days in the middle of the window.
     settings : VariableSettings
         Of the variable.
     draws : numpy.random.Generator
@@ -348,8 +346,7 @@ def adjust_window(
     numpy.ndarray
         Adjusted values, one per position in `wanted`.
     """
-    series = [observed, modelled, target]
-    trend = np.zeros(target.values.size)
+    trend = np.zeros(series[2].values.size)
     plain = [sample.values for sample in series]
     if settings.detrend:
         trends = [annual_trend(sample) for sample in series]
