@@ -10,8 +10,12 @@ _CONTENTS = {
     "DayWindow": "groups",
     "group_times": "groups",
     "Scaling": "linear",
+    "LOCI": "linear",
+    "DQM": "detrended",
     "EQM": "mapping",
     "QDM": "delta",
+    "apply_by_periods": "periods",
+    "pool_members": "periods",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

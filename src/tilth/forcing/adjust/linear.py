@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from tilth.core.errors import InputError
 from tilth.core.parallel import apply_kernel
 from tilth.forcing.adjust.adjuster import Kind, Method
 from tilth.forcing.adjust.groups import Grouping, TimeGroups, as_grouping, group_times
@@ -162,3 +163,134 @@ def _scale_kernel(
     factor = correction(observed.reshape(-1, n), modelled.reshape(-1, n), kind, cap)
     steps = spread_over_time(factor, groups)
     return (rows + steps if kind == "+" else rows * steps).reshape(target.shape)
+
+
+@dataclass(frozen=True)
+class LOCI(Method):
+    r"""Local intensity scaling of precipitation: wet days and their mean amount.
+
+    The model's wet-day threshold :math:`t_h` is set such that it has as many wet days
+    as the observations, :math:`P(h \ge t_h) = P(o \ge t_o)`, and their excess over the
+    threshold is scaled,
+
+    .. math:: s' = \max\left(0,\; t_o + (s - t_h)\,
+       \frac{\overline{o|_{o \ge t_o}} - t_o}{\overline{h|_{h \ge t_h}} - t_h}\right).
+
+    Parameters
+    ----------
+    wet_from : float
+        :math:`t_o`, in the units of the observations; 1 mm/day in the paper.
+    group : {"none", "month"} or DayWindow
+        Days that share thresholds; between months they change linearly.
+    ratio_cap : float
+        Largest scale.
+
+    Raises
+    ------
+    InputError
+        If the threshold is not positive.
+
+    References
+    ----------
+    Schmidli, Frei & Vidale (2006), Int. J. Climatol. 26, 679-689.
+
+    Examples
+    --------
+    >>> LOCI(group="month")
+    LOCI(wet_from=1.0, group='month', ratio_cap=10.0)
+    """
+
+    wet_from: float = 1.0
+    group: Grouping = "none"
+    ratio_cap: float = 10.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "group", as_grouping(self.group))
+        if not self.wet_from > 0:
+            raise InputError(
+                f"wet_from must be positive, got {self.wet_from}: for precipitation in "
+                "mm/day 1 is usual"
+            )
+
+    def train(self, observed: xr.DataArray, modelled: xr.DataArray) -> xr.Dataset:
+        """Return the model's threshold and the scale in every group of days."""
+        arrays, groups = split_times(observed, modelled, self.group)
+        found = apply_kernel(
+            _intensity_kernel,
+            *arrays,
+            core_dims=TRAINING_DIMS,
+            output_dims=[("group",), ("group",)],
+            output_dtypes=(float, float),
+            output_sizes={"group": len(groups[0].labels)},
+            options={
+                "groups": groups, "wet_from": self.wet_from, "cap": self.ratio_cap
+            },
+        )  # fmt: skip
+        names = ("modelled_threshold", "scale")
+        return label_groups(xr.Dataset(dict(zip(names, found, strict=True))), groups)
+
+    def adjust(self, table: xr.Dataset, target: xr.DataArray) -> xr.DataArray:
+        """Return the target with wet days as often and as wet as observed."""
+        groups = group_times(target["time"], self.group)
+        require_trained(table, groups)
+        return apply_kernel(
+            _rescale_kernel,
+            target,
+            table["modelled_threshold"],
+            table["scale"],
+            core_dims=[("time",), ("group",), ("group",)],
+            output_dims=[("time",)],
+            options={"groups": groups, "wet_from": self.wet_from},
+        )
+
+
+def _intensity_kernel(
+    observed: np.ndarray,
+    modelled: np.ndarray,
+    groups: tuple[TimeGroups, TimeGroups],
+    wet_from: float,
+    cap: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return thresholds and scales, shape (..., groups)."""
+    o_all = finite_rows(observed, True)[:, groups[0].order]
+    h_all = finite_rows(modelled, True)[:, groups[1].order]
+    shape = (len(o_all), len(groups[0].labels))
+    threshold, scale = np.full(shape, np.nan), np.full(shape, np.nan)
+    stretches = zip(groups[0].window, groups[1].window, strict=True)
+    for group, ((start, stop), (h_start, h_stop)) in enumerate(stretches):
+        ordered = np.sort(h_all[:, h_start:h_stop], axis=-1)
+        for row in range(shape[0]):
+            o = o_all[row, start:stop]
+            wet = o[o >= wet_from]
+            n_o, n_h = np.isfinite(o).sum(), np.isfinite(ordered[row]).sum()
+            if n_o == 0 or n_h == 0:
+                continue
+            # As many wet days of the model, but none of its days without any rain.
+            n_positive = (ordered[row, :n_h] > 0).sum()
+            n_wet = min(round(wet.size / n_o * n_h), int(n_positive))
+            if n_wet == 0:
+                threshold[row, group] = np.nextafter(ordered[row, n_h - 1], np.inf)
+                scale[row, group] = 1.0
+                continue
+            h = ordered[row, n_h - n_wet : n_h]
+            threshold[row, group] = h[0]
+            excess, wanted = h.mean() - h[0], wet.mean() - wet_from
+            scale[row, group] = min(wanted / excess, cap) if excess > 0 else 1.0
+    loop = observed.shape[:-1]
+    return threshold.reshape(*loop, -1), scale.reshape(*loop, -1)
+
+
+def _rescale_kernel(
+    target: np.ndarray,
+    threshold: np.ndarray,
+    scale: np.ndarray,
+    groups: TimeGroups,
+    wet_from: float,
+) -> np.ndarray:
+    """Return the rescaled target, shape (..., time)."""
+    rows = finite_rows(target, True)
+    n = threshold.shape[-1]
+    start = spread_over_time(threshold.reshape(-1, n), groups)
+    slope = spread_over_time(scale.reshape(-1, n), groups)
+    result = np.maximum(wet_from + (rows - start) * slope, 0.0)
+    return np.where(rows == 0.0, 0.0, result).reshape(target.shape)
