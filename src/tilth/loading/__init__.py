@@ -1,0 +1,18 @@
+"""Loading: how the elastic Earth bends under ice and water, and what that weighs."""
+
+from tilth.core.lazy import table_of_contents
+
+#: What -> the module that holds it: the table of contents of this room.
+_CONTENTS = {
+    "LoveNumbers": "love",
+    "read_love_numbers": "love",
+    "GreenFunctions": "green",
+    "green_functions": "green",
+    "point_response": "green",
+    "cap_response": "green",
+    "DiscResponse": "discs",
+    "disc_response": "discs",
+    "disc_sum": "discs",
+}
+
+__getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
