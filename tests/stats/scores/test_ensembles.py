@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilth.core.errors import InputError
-from tilth.stats.scores import crps, crps_both
+from tilth.stats.scores import crps, crps_both, energy_score
 
 NUMBER = st.floats(-1e3, 1e3)
 
@@ -138,3 +138,42 @@ def test_mistakes_are_named():
         crps(values(1, 2), values(1, 2))
     with pytest.raises(InputError, match="same coordinates"):
         crps(members([1, 2]).assign_coords(case=[1]), values(1).assign_coords(case=[2]))
+
+
+def test_the_energy_score_of_one_variable_is_the_crps():
+    rng = np.random.default_rng(4)
+    ensemble = members(*rng.normal(size=(30, 8)))
+    seen = values(*rng.normal(size=30))
+    for estimator in ("standard", "fair"):
+        found = energy_score(
+            ensemble.expand_dims("variable", -1),
+            seen.expand_dims("variable", -1),
+            variable_dim="variable",
+            estimator=estimator,
+        )
+        expected = crps(ensemble, seen, estimator=estimator)
+        np.testing.assert_allclose(found, expected, atol=1e-13)
+
+
+def test_the_energy_score_by_hand():
+    # Distances 5 and 16.3 to the observation, 12 between the members.
+    ensemble = xr.DataArray([[3.0, 4.0], [3.0, 4.0]], dims=("member", "variable"))
+    ensemble[1] = [3.0, 4.0 + 12.0]
+    seen = xr.DataArray([0.0, 0.0], dims="variable")
+    far = np.hypot(3, 16)
+    for estimator, divisor in (("standard", 4), ("fair", 2)):
+        found = energy_score(
+            ensemble, seen, variable_dim="variable", estimator=estimator
+        )
+        assert float(found) == pytest.approx((5 + far) / 2 - 12 / divisor)
+
+
+def test_the_energy_score_needs_every_variable():
+    ensemble = xr.DataArray(np.ones((2, 3, 2)), dims=("case", "member", "variable"))
+    ensemble[0, 1, 0] = np.nan
+    seen = xr.DataArray(np.zeros((2, 2)), dims=("case", "variable"))
+    found = energy_score(ensemble, seen, variable_dim="variable")
+    assert np.isnan(found).values.tolist() == [True, False]
+    assert float(found[1]) == pytest.approx(np.sqrt(2))
+    with pytest.raises(InputError, match="two members"):
+        energy_score(ensemble[:, :1], seen, variable_dim="variable", estimator="fair")

@@ -15,12 +15,18 @@ _CONTENTS = {
     "skill_score": "skill",
     "crps": "ensembles",
     "crps_both": "ensembles",
+    "energy_score": "ensembles",
+    "observed_rank": "dispersion",
+    "rank_histogram": "dispersion",
+    "rank_flatness": "dispersion",
+    "spread_error": "dispersion",
     "category_probabilities": "categories",
     "observed_category": "categories",
     "rps": "categories",
     "rpss": "categories",
     "ensemble_penalty": "categories",
     "brier": "events",
+    "roc": "events",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

@@ -1,4 +1,4 @@
-"""Scores of ensembles of a number: CRPS, ranks of the observation, spread and error.
+"""Scores of ensembles of a number or of several: CRPS and energy score.
 
 The CRPS is a kernel of our own: it sorts each row once (NumPy's sort uses vector
 instructions), takes both estimators from the same two sums and skips members that are
@@ -15,6 +15,7 @@ import xarray as xr
 from numba import njit
 
 from tilth.core.errors import InputError
+from tilth.core.optional import load
 from tilth.core.parallel import apply_kernel
 
 #: Rows sorted at a time: as many as stay in a core's cache.
@@ -79,10 +80,7 @@ def crps(
     >>> float(crps(members, xr.DataArray(1.0), estimator="fair"))
     0.0
     """
-    if estimator not in ("standard", "fair"):
-        raise InputError(
-            f"there is no estimator {estimator!r} of the CRPS: 'standard' or 'fair'"
-        )
+    _check_estimator(estimator)
     both = crps_both(ensemble, observed, member_dim=member_dim)
     return both["crps" if estimator == "standard" else "crps_fair"]
 
@@ -123,6 +121,93 @@ def crps_both(
             "crps_fair": fair.assign_attrs(units),
             "members": members,
         }
+    )
+
+
+def energy_score(
+    ensemble: xr.DataArray,
+    observed: xr.DataArray,
+    *,
+    variable_dim: str,
+    member_dim: str = "member",
+    estimator: Literal["standard", "fair"] = "standard",
+) -> xr.DataArray:
+    r"""Energy score: the CRPS of several numbers forecast together.
+
+    .. math::
+
+        \mathrm{ES} = \frac{1}{M} \sum_i \lVert x_i - y \rVert -
+        \frac{1}{2 M^2} \sum_i \sum_j \lVert x_i - x_j \rVert
+
+    with Euclidean distances over `variable_dim`; the fair form divides the second sum
+    by :math:`2 M (M - 1)`. By scoringrules.
+
+    Parameters
+    ----------
+    ensemble : xarray.DataArray
+        Values along `member_dim` and `variable_dim`. The variables are added up as they
+        are: divide each by its spread first where their units differ.
+    observed : xarray.DataArray
+        Values along `variable_dim`.
+    variable_dim : str
+        The dimension of what is forecast together: variables, places, lead times.
+    member_dim : str, optional
+        Name of the dimension of the members.
+    estimator : {"standard", "fair"}
+        As in `crps`.
+
+    Returns
+    -------
+    xarray.DataArray
+        0 is perfect; NaN where any member or the observation lacks a variable.
+
+    Raises
+    ------
+    InputError
+        If the estimator is another one, a dimension is missing, coordinates differ or
+        the fair form is asked of one member.
+    MissingDependencyError
+        If scoringrules is not installed.
+
+    References
+    ----------
+    Gneiting, Stanberry, Grimit, Held & Johnson (2008), TEST 17, 211-235, eq. 3.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> members = xr.DataArray([[0.0, 0.0], [6.0, 8.0]], dims=("member", "variable"))
+    >>> seen = xr.DataArray([0.0, 0.0], dims="variable")
+    >>> float(energy_score(members, seen, variable_dim="variable"))
+    2.5
+    """
+    _check_estimator(estimator)
+    if estimator == "fair" and ensemble.sizes.get(member_dim) == 1:
+        raise InputError("the fair energy score needs two members or more, got 1")
+    return apply_kernel(
+        _energy,
+        ensemble,
+        observed,
+        core_dims=[[member_dim, variable_dim], [variable_dim]],
+        options={"estimator": "fair" if estimator == "fair" else "nrg"},
+    ).rename("energy_score")
+
+
+def _check_estimator(estimator: str) -> None:
+    if estimator not in ("standard", "fair"):
+        raise InputError(f"there is no estimator {estimator!r}: 'standard' or 'fair'")
+
+
+def _energy(
+    ensemble: np.ndarray, observed: np.ndarray, *, estimator: str
+) -> np.ndarray:
+    """Kernel of `energy_score`."""
+    scoringrules = load("scoringrules", "forcing")
+    return scoringrules.es_ensemble(
+        np.asarray(observed, float),
+        np.asarray(ensemble, float),
+        estimator=estimator,
+        backend="numba",
     )
 
 
