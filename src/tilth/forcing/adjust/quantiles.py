@@ -1,9 +1,10 @@
 """Quantiles, ranks and the shifts between them: the kernels under quantile mapping.
 
 Probabilities of nodes are ``(i - 1/2) / n``; quantiles between two sorted values are
-linear (Hyndman & Fan 1996, type 7), and the rank of a value is the inverse of that,
-``(r - 1) / (n - 1)`` with the mean r of equal values. Missing values are NaN and are
-left out. All kernels work row by row.
+linear (Hyndman & Fan 1996, type 7), and the rank of a value is the inverse of that:
+``(r - r_1) / (r_n - r_1)``, where r counts the sorted values, with its mean for equal
+ones, and r_1 and r_n are those of the smallest and the largest value. Missing values
+are NaN and are left out. All kernels work row by row.
 """
 
 from __future__ import annotations
@@ -180,8 +181,8 @@ def group_ranks(
     Returns
     -------
     numpy.ndarray, shape (rows, time)
-        0 for the smallest to 1 for the largest value, 1/2 for one alone; NaN where the
-        value is missing.
+        0 for the smallest to 1 for the largest value, 1/2 where all are equal; NaN
+        where the value is missing.
     """
     columns = rows[:, groups.order]
     result = np.empty_like(rows)
@@ -247,6 +248,26 @@ def quantiles_of_sorted(
 
 
 @_compiled
+def _equal_ends(values: np.ndarray, order: np.ndarray, n: int) -> tuple[float, float]:
+    """Return the mean places of all that equal the smallest and the largest value."""
+    if n == 0:
+        return 0.0, 0.0
+    last = 0
+    while last + 1 < n and values[order[last + 1]] == values[order[0]]:
+        last += 1
+    first = n - 1
+    while first > 0 and values[order[first - 1]] == values[order[n - 1]]:
+        first -= 1
+    return 0.5 * last, 0.5 * (first + n - 1)
+
+
+@_compiled
+def _stretched(place: float, low: float, high: float) -> float:
+    """Return the rank of a place: 0 at the low end, 1 at the high one."""
+    return (place - low) / (high - low) if high > low else 0.5
+
+
+@_compiled
 def ranks_by_order(
     values: np.ndarray, order: np.ndarray, steps: np.ndarray, out: np.ndarray
 ) -> None:
@@ -269,13 +290,14 @@ def ranks_by_order(
         while n > 0 and np.isnan(values[row, order[row, n - 1]]):
             n -= 1
             out[row, steps[order[row, n]]] = np.nan
+        low, high = _equal_ends(values[row], order[row], n)
         first = 0
         while first < n:
             value = values[row, order[row, first]]
             last = first
             while last + 1 < n and values[row, order[row, last + 1]] == value:
                 last += 1
-            rank = 0.5 if n == 1 else 0.5 * (first + last) / (n - 1)
+            rank = _stretched(0.5 * (first + last), low, high)
             for place in range(first, last + 1):
                 out[row, steps[order[row, place]]] = rank
             first = last + 1
@@ -311,8 +333,10 @@ def ranks_among_sorted(
     out : numpy.ndarray, shape (rows, time)
         Filled at `steps`.
     """
+    itself = np.arange(ordered.shape[1])
     for row in range(values.shape[0]):
         n = _count_present(ordered[row])
+        low, high = _equal_ends(ordered[row], itself, n)
         for place in range(values.shape[1]):
             value = values[row, place]
             if np.isnan(value):
@@ -322,8 +346,7 @@ def ranks_among_sorted(
             last = first
             while last + 1 < n and ordered[row, last + 1] == value:
                 last += 1
-            rank = 0.5 if n == 1 else 0.5 * (first + last) / (n - 1)
-            out[row, steps[place]] = rank
+            out[row, steps[place]] = _stretched(0.5 * (first + last), low, high)
 
 
 @_compiled
