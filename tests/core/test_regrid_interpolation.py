@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import RegularGridInterpolator
 
+from tilth.core import regrid_weights
 from tilth.core.errors import InputError
 from tilth.core.regrid import bilinear, conservative, nearest
 
@@ -207,6 +208,30 @@ def test_gaps_that_come_and_go_are_each_weighed_on_their_own():
     together = regridder.apply(field)
     alone = [regridder.apply(field[t]) for t in range(40)]
     assert together.identical(xr.concat(alone, "time"))
+
+
+@pytest.mark.parametrize("together", [1, 150, 700, 10**7])
+def test_how_many_steps_are_looked_at_together_does_not_change_a_bit(
+    monkeypatch, together
+):
+    source, target = globe(6, 12), globe(9, 9)
+    field = field_on(source, time=23)
+    field[3:9] = field[3:9].where(field[3] > 0.3)
+    field[17:] = field[17:].where(field[17:] > 0.1)
+    regridder = bilinear(source, target)
+    expected = xr.concat([regridder.apply(field[t]) for t in range(23)], "time")
+    monkeypatch.setattr(regrid_weights, "_TOGETHER", together)
+    assert regridder.apply(field).identical(expected)
+
+
+def test_a_station_has_the_same_bits_alone_and_among_many():
+    source = globe(30, 60)
+    rng = np.random.default_rng(8)
+    many = sites(rng.uniform(-80, 80, 4000), rng.uniform(-180, 180, 4000))
+    field = field_on(source, time=3).where(lambda f: f > 0.1)
+    together = bilinear(source, many).apply(field)
+    alone = bilinear(source, many.isel(station=[7])).apply(field)
+    assert np.array_equal(together.values[:, [7]], alone.values, equal_nan=True)
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Of shares of area that are one but for rounding.
 _ROUNDING = 1e-9
 
+#: Values of rows that are looked at together; bounds the memory.
+_TOGETHER = 1_000_000
+
 #: Degrees that positions of the same places may differ by: single precision.
 _SAME_POSITION = 1e-4
 
@@ -261,22 +264,35 @@ def _weighted_means(
     """Return the means of each row of places; loop axes come first."""
     loop = values.shape[: values.ndim - core_axes]
     rows = values.reshape(-1, weights.shape[1])
+    # Stations need few cells of a grid. Sums keep their order, so nothing changes.
+    few = weights.nnz < weights.shape[1] // 2
+    if few:
+        used = np.unique(weights.indices)
+        weights = weights[:, used]
     result = np.empty((rows.shape[0], whole.size))
-    everything = given = weights @ np.ones(rows.shape[1])
-    least = (least_share - _ROUNDING) * whole
-    before = np.ones(rows.shape[1], bool)
-    for k, row in enumerate(rows):  # one by one: the same sums however many there are
-        known = ~np.isnan(row)
-        if known.all():
-            given = everything
-        elif not np.array_equal(known, before):  # most gaps are there all the time
-            given = weights @ known.astype(float)
-        before = known
-        total = weights @ np.where(known, row, 0.0).astype(float)
+    whole = whole[:, None]
+    everything = given = weights @ np.ones((weights.shape[1], 1))
+    before = np.ones((1, weights.shape[1]), bool)
+    step = max(1, _TOGETHER // max(weights.shape))
+    for start in range(0, rows.shape[0], step):
+        part = rows[start : start + step]
+        part = part[:, used] if few else part
+        known = ~np.isnan(part)
+        # Most gaps are there all the time: their weights are summed once.
+        if len(before) not in (1, len(known)) or not (known == before).all():
+            before = known[:1] if (known == known[:1]).all() else known
+            given = everything if before.all() else weights @ _columns(before)
+        total = weights @ _columns(np.where(known, part, 0.0))
         if zero:
-            result[k] = total / whole
+            means = total / whole
         else:
-            enough = (given > 0.0) & (given >= least)
-            blank = np.full(whole.size, np.nan)
-            result[k] = np.divide(total, given, out=blank, where=enough)
+            enough = (given > 0.0) & (given >= (least_share - _ROUNDING) * whole)
+            means = np.full(total.shape, np.nan)
+            np.divide(total, given, out=means, where=enough)
+        result[start : start + step] = means.T
     return result.reshape(*loop, *shape)
+
+
+def _columns(rows: np.ndarray) -> np.ndarray:
+    """Return rows as columns of double precision, each place's values side by side."""
+    return np.ascontiguousarray(rows.T, dtype=float)
