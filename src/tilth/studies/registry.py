@@ -84,6 +84,11 @@ STUDIES: dict[str, Study] = {
             "Do leaves sense their temperature difference, or only make it?",
             "tilth.studies.leaf_temperature:run",
         ),
+        Study(
+            "discharge_skill_by_lead",
+            "Which test can tell whether river forecasts became better?",
+            "tilth.studies.discharge_skill_by_lead:run",
+        ),
     )
 }
 
