@@ -6,10 +6,16 @@ from collections.abc import Callable
 
 import typer
 
+from tilth.cli.forcing_adjust import adjust
 from tilth.cli.forcing_regrid import regrid
+from tilth.cli.forcing_s2s import s2s
 
 #: One import above and one row here per command.
-COMMANDS: tuple[Callable[..., None], ...] = (regrid,)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    adjust,
+    regrid,
+    s2s,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 for command in COMMANDS:

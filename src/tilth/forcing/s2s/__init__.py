@@ -5,6 +5,7 @@ from tilth.core.lazy import table_of_contents
 #: What -> the module that holds it.
 _CONTENTS = {
     "align_observations": "alignment",
+    "as_forecast": "layout",
     "lead_windows": "alignment",
     "same_day_starts": "alignment",
     "valid_times": "alignment",
@@ -25,14 +26,15 @@ _CONTENTS = {
     "MemberCount": "postprocess",
     "Training": "postprocess",
     "blend_forecast": "postprocess",
-    "score_terciles": "postprocess",
+    "score_terciles": "skill",
+    "skill_interval": "skill",
     "tercile_forecast": "postprocess",
     "CHALLENGE_WINDOWS": "challenge",
     "LEADERBOARD": "challenge",
     "challenge_periods": "challenge",
     "challenge_score": "challenge",
     "dry_mask": "challenge",
-    "plot_skill_by_lead": "plots",
+    "plot_tercile_skill": "plots",
     "simulated_hindcasts": "simulate",
 }
 

@@ -16,14 +16,13 @@ from tilth.forcing.s2s.regression import (
     predictive_normal,
 )
 from tilth.forcing.s2s.terciles import CATEGORIES, tercile_edges
-from tilth.stats.scores import category_probabilities, observed_category, rps, rpss
+from tilth.stats.scores import category_probabilities, observed_category
 
 __all__ = [
     "METHODS",
     "MemberCount",
     "Training",
     "blend_forecast",
-    "score_terciles",
     "tercile_forecast",
 ]
 
@@ -214,49 +213,6 @@ def blend_forecast(
     result = aim.assign(weight=weight)
     result["probability"] = blended(aim["probability"], weight)
     return result.assign_attrs(method=f"{aim.attrs['method']}, blended")
-
-
-def score_terciles(
-    forecast: xr.Dataset,
-    *,
-    dim: tuple[str, ...] = ("start",),
-    weights: xr.DataArray | None = None,
-    members: int | None = None,
-) -> xr.Dataset:
-    """Return the ranked probability skill of hindcasts over a climatology of thirds.
-
-    Parameters
-    ----------
-    forecast : xarray.Dataset
-        With ``probability`` and ``observed_category``, of `tercile_forecast`.
-    dim : tuple of str
-        What is averaged before the ratio is taken.
-    weights : xarray.DataArray, optional
-        Of what is averaged, such as the cosine of the latitude.
-    members : int, optional
-        How many members the probabilities are shares of; leave out for those of a
-        regression, which has no penalty of the ensemble's size.
-
-    Returns
-    -------
-    xarray.Dataset
-        As `tilth.stats.scores.rpss` gives it.
-
-    Raises
-    ------
-    InputError
-        If there are no observed categories, as in a real-time forecast.
-    """
-    if "observed_category" not in forecast:
-        raise InputError(
-            "a forecast is scored where the observed_category is known: this one is "
-            "of real time"
-        )
-    probability = forecast["probability"].drop_vars("category", errors="ignore")
-    observed = forecast["observed_category"]
-    thirds = xr.full_like(probability, 1 / 3)
-    score, usual = rps(probability, observed), rps(thirds, observed)
-    return rpss(score, usual, dim=dim, weights=weights, members=members)
 
 
 def _check_units(
