@@ -265,7 +265,7 @@ def _weighted_means(
     loop = values.shape[: values.ndim - core_axes]
     rows = values.reshape(-1, weights.shape[1])
     # Stations need few cells of a grid. Sums keep their order, so nothing changes.
-    few = weights.nnz < weights.shape[1] // 2
+    few = 8 * weights.nnz < weights.shape[1]
     if few:
         used = np.unique(weights.indices)
         weights = weights[:, used]
