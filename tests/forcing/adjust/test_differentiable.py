@@ -83,6 +83,7 @@ def test_it_agrees_on_a_century_of_a_climate_model(dataset, name, kind):
 def test_gradients_are_those_of_finite_differences(kind, temperature):
     given = [x[:, :30] for x in samples(kind, seed=3)]
 
+    @jax.jit
     def loss(observed, modelled, target):
         found = quantile_delta(
             observed, modelled, target, kind, 10, temperature=temperature
@@ -94,7 +95,7 @@ def test_gradients_are_those_of_finite_differences(kind, temperature):
 
 def test_a_difference_moves_with_its_value_and_with_the_observed_mean():
     given = samples("+")
-    total = jax.grad(lambda *x: quantile_delta(*x).sum(), argnums=(0, 1, 2))
+    total = jax.jit(jax.grad(lambda *x: quantile_delta(*x).sum(), argnums=(0, 1, 2)))
     observed, modelled, target = total(*map(jnp.asarray, given))
     np.testing.assert_allclose(target, 1.0)
     # All observations one warmer: every adjusted value is one warmer.
@@ -107,9 +108,8 @@ def test_a_dry_model_has_gradients_that_are_numbers():
     given = [x[:, :40] for x in samples("*")]
     given[1][:] = 0.0
     given[2][:, ::2] = 0.0
-    found = jax.grad(lambda *x: quantile_delta(*x, kind="*").sum(), argnums=(0, 1, 2))(
-        *map(jnp.asarray, given)
-    )
+    total = jax.grad(lambda *x: quantile_delta(*x, kind="*").sum(), argnums=(0, 1, 2))
+    found = jax.jit(total)(*map(jnp.asarray, given))
     assert all(np.isfinite(g).all() for g in found)
     # The ratio is at its cap of 10 where the model has nothing.
     np.testing.assert_allclose(found[2][:, 1::2], 10.0)
@@ -125,7 +125,12 @@ def test_smooth_ranks_become_the_steps_as_the_temperature_falls():
     ]
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 1e-12
-    assert np.allclose(ranks(values, 0.1).mean(axis=-1), 0.5)
+    order = np.argsort(values, axis=-1)
+    for t in (None, 0.1):
+        rising = np.take_along_axis(np.asarray(ranks(values, t)), order, axis=-1)
+        assert (np.diff(rising, axis=-1) > 0.0).all()
+        assert rising[:, 0].tolist() == [0.0, 0.0]
+        assert rising[:, -1].tolist() == [1.0, 1.0]
 
 
 def test_only_smooth_ranks_have_a_gradient():

@@ -55,17 +55,18 @@ def node_quantiles(series: Any, quantiles: int = 50) -> Any:
 def ranks(series: Any, temperature: float | None = None) -> Any:
     r"""Return the rank of every value among those of its series, 0 to 1.
 
-    Without a temperature the share of smaller values, equal ones counting half; with
-    one the smooth
+    With the number of smaller values :math:`c_i`, equal ones counting half, the rank is
+    :math:`(c_i - \min c) / (\max c - \min c)`, and 1/2 where all are equal. With a
+    temperature the number is the smooth
 
-    .. math:: \tau_i = \frac{1}{n-1} \sum_{j \ne i} \sigma((s_i - s_j) / T) ,
+    .. math:: c_i = \sum_{j \ne i} \sigma((s_i - s_j) / T) ,
 
-    which approaches it as the temperature T goes to zero.
+    which approaches the other as the temperature T goes to zero.
 
     Parameters
     ----------
     series : array, shape (..., time)
-        Two or more values without gaps.
+        Values without gaps.
     temperature : float, optional
         T in the units of the series: over which difference one value is more or less
         above another. A tenth of the standard deviation is a fair beginning. The cost
@@ -90,7 +91,11 @@ def ranks(series: Any, temperature: float | None = None) -> Any:
         found = jax.vmap(lambda row: _soft(row, temperature))(rows)
     else:
         raise InputError(f"temperature must be positive, got {temperature}")
-    return found.reshape(values.shape) / (n - 1)
+    low, high = found.min(axis=-1, keepdims=True), found.max(axis=-1, keepdims=True)
+    # Divided by one where all are equal, for a gradient that is a number.
+    span = jnp.where(high > low, high - low, 1.0)
+    share = jnp.where(high > low, (found - low) / span, 0.5)
+    return share.reshape(values.shape)
 
 
 def _steps(row: Any) -> Any:
