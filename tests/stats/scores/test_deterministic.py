@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilth.core.errors import InputError
-from tilth.stats import bias, kge, nse, score_intervals
+from tilth.stats import bias, kge, nrmse, nse, r_squared, score_intervals
 from tilth.stats.scores import SCORES
 
 
@@ -79,6 +79,53 @@ def test_a_large_level_does_not_eat_the_digits():
     o = np.array([0.0, 1.0, 2.0, 3.0])
     s = o + np.array([0.1, -0.1, 0.1, -0.1])
     assert nse(s + 1e8, o + 1e8) == pytest.approx(nse(s, o), abs=1e-7)
+
+
+def test_the_norm_of_a_normalised_error_decides_its_value():
+    # Errors 0, 0, 0, 2: rmse 1. Observed 1, 2, 3, 6: mean 3, variance 14/4, range 5,
+    # quartiles 1.75 and 3.75.
+    s, o = [1, 2, 3, 8], [1, 2, 3, 6]
+    found = [nrmse(s, o, norm=n) for n in ("mean", "sd", "range", "iqr")]
+    np.testing.assert_allclose(found, [1 / 3, 1 / np.sqrt(3.5), 1 / 5, 1 / 2])
+
+
+def test_a_missing_pair_is_in_neither_the_error_nor_its_norm():
+    s, o = [1, 2, 3, 8, np.nan, 4], [1, 2, 3, 6, 900, np.nan]
+    for norm in ("mean", "sd", "range", "iqr"):
+        assert nrmse(s, o, norm=norm) == nrmse(s[:4], o[:4], norm=norm)
+    assert np.isnan(nrmse([[np.nan], [1.0]], [[1.0], [2.0]], norm="range")).all()
+
+
+def test_no_norm_that_is_not_positive():
+    assert np.isnan(nrmse([1.0, 2.0], [-1.0, 1.0], norm="mean"))
+    assert np.isnan(nrmse([1.0, 2.0], [1.0, 1.0], norm="sd"))
+
+
+def test_the_squared_error_over_the_deviation_is_what_nse_lacks():
+    rng = np.random.default_rng(4)
+    s, o = rng.normal(size=(2, 3, 40))
+    np.testing.assert_allclose(nrmse(s, o, norm="sd") ** 2, 1 - nse(s, o))
+
+
+def test_the_two_definitions_of_r_squared_differ_by_what_they_forgive():
+    o = np.array([1.0, 2.0, 4.0, 3.0])
+    off = 3 * o - 7
+    assert r_squared(off, o, definition="correlation") == pytest.approx(1.0)
+    assert r_squared(off, o, definition="explained") == nse(off, o) < 0
+    s = np.array([2.0, 1.0, 4.0, 3.0])
+    expected = np.corrcoef(s, o)[0, 1] ** 2
+    assert r_squared(s, o, definition="correlation") == pytest.approx(expected)
+
+
+def test_norms_and_definitions_must_be_named():
+    with pytest.raises(TypeError, match="norm"):
+        nrmse([1.0], [1.0])
+    with pytest.raises(TypeError, match="definition"):
+        r_squared([1.0], [1.0])
+    with pytest.raises(InputError, match="norm is one of mean, sd, range, iqr"):
+        nrmse([1.0], [1.0], norm="max")
+    with pytest.raises(InputError, match="Pearson's"):
+        r_squared([1.0], [1.0], definition="r2")
 
 
 def test_intervals_hold_the_estimate_and_agree_with_the_plain_scores():

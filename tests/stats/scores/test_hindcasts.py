@@ -115,7 +115,7 @@ def test_rank_histograms_are_those_of_the_reference(hindcasts):
     # Too sure of itself at every lead, most at the first.
     flat = rank_flatness(found)
     assert (flat["p_value"] < 0.05).all()
-    assert int(flat["delta"].argmax()) == 0
+    assert int(flat["delta"].argmax("lead")) == 0
 
 
 def test_with_its_bias_left_in_the_first_day_scores_as_the_seventh_without(hindcasts):

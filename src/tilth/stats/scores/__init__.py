@@ -11,6 +11,8 @@ _CONTENTS = {
     "nse": "deterministic",
     "kge": "deterministic",
     "bias": "deterministic",
+    "nrmse": "deterministic",
+    "r_squared": "deterministic",
     "score_intervals": "deterministic",
     "skill_score": "skill",
     "crps": "ensembles",
@@ -27,6 +29,7 @@ _CONTENTS = {
     "ensemble_penalty": "categories",
     "brier": "events",
     "roc": "events",
+    "reliability": "calibration",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -228,6 +229,108 @@ def bias(simulated: npt.ArrayLike, observed: npt.ArrayLike, *, relative: bool = 
     (1.0, 0.5)
     """
     return _score("relative_bias" if relative else "bias", simulated, observed)
+
+
+def nrmse(
+    simulated: npt.ArrayLike,
+    observed: npt.ArrayLike,
+    *,
+    norm: Literal["mean", "sd", "range", "iqr"],
+):
+    r"""Root mean square error over a size of the observed series, which must be named.
+
+    .. math:: \sqrt{\overline{(s - o)^2}} / N(o)
+
+    There is no default: published values differ by their norm.
+
+    Parameters
+    ----------
+    simulated, observed : array_like, shape (..., n)
+        Same shape and units; pairs with a missing value are left out.
+    norm : {"mean", "sd", "range", "iqr"}
+        Mean, standard deviation (n in its divisor, so that the square is 1 - NSE),
+        largest less smallest, or third less first quartile (linear between values) of
+        the observations of the pairs.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        Without the last axis: 0 is perfect. NaN where the norm is not positive.
+
+    Raises
+    ------
+    InputError
+        If the norm is another one or the shapes differ.
+
+    Examples
+    --------
+    >>> round(nrmse([1.0, 2.0, 5.0], [1.0, 2.0, 3.0], norm="range"), 4)
+    0.5774
+    """
+    if norm not in _NORMS:
+        raise InputError(f"norm is one of {', '.join(_NORMS)}, got {norm!r}")
+    s, o = np.asarray(simulated, float), np.asarray(observed, float)
+    error = np.asarray(_score("rmse", s, o))
+    seen = np.where(np.isfinite(s) & np.isfinite(o), o, np.nan)
+    sizes = np.full(error.shape, np.nan)
+    some = np.isfinite(error)
+    sizes[some] = _NORMS[norm](seen[some])
+    value = error / np.where(sizes > 0, sizes, np.nan)
+    return float(value) if value.ndim == 0 else value
+
+
+#: Norm -> its value for series along the last axis, each with some value.
+_NORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": lambda o: np.nanmean(o, axis=-1),
+    "sd": lambda o: np.nanstd(o, axis=-1),
+    "range": lambda o: np.nanmax(o, axis=-1) - np.nanmin(o, axis=-1),
+    "iqr": lambda o: np.subtract(*np.nanquantile(o, [0.75, 0.25], axis=-1)),
+}
+
+
+def r_squared(
+    simulated: npt.ArrayLike,
+    observed: npt.ArrayLike,
+    *,
+    definition: Literal["correlation", "explained"],
+):
+    r"""R squared, of which there are two: which one must be said.
+
+    Parameters
+    ----------
+    simulated, observed : array_like, shape (..., n)
+        Same shape and units; pairs with a missing value are left out.
+    definition : {"correlation", "explained"}
+        ``"correlation"``: the square of Pearson's r, which forgives any bias and any
+        wrong amplitude. ``"explained"``: one less the squared error over the variance
+        of the observations, the same as `nse`; it forgives nothing and may be negative.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        Without the last axis; NaN where a series (for ``"explained"`` the observed one)
+        does not vary.
+
+    Raises
+    ------
+    InputError
+        If the definition is another one or the shapes differ.
+
+    Examples
+    --------
+    >>> round(r_squared([2.0, 4.0, 6.0], [1.0, 2.0, 3.0], definition="correlation"), 9)
+    1.0
+    >>> round(r_squared([2.0, 4.0, 6.0], [1.0, 2.0, 3.0], definition="explained"), 9)
+    -6.0
+    """
+    if definition == "explained":
+        return nse(simulated, observed)
+    if definition == "correlation":
+        return _score("correlation", simulated, observed) ** 2
+    raise InputError(
+        "R squared is 'correlation' (Pearson's, squared) or 'explained' (1 - SSE/SST), "
+        f"got {definition!r}"
+    )
 
 
 def score_intervals(
