@@ -137,7 +137,7 @@ def s2s(
         "method": written.attrs["method"],
     }
     write_forcing(
-        written.drop_attrs(deep=False).assign_attrs(written.attrs),
+        written,
         out,
         step=f"forcing s2s --method {method} --windows {windows!r}",
         sources=sources,

@@ -34,6 +34,7 @@ _CONTENTS = {
     "challenge_periods": "challenge",
     "challenge_score": "challenge",
     "dry_mask": "challenge",
+    "plot_size_penalty": "plots",
     "plot_tercile_skill": "plots",
     "simulated_hindcasts": "simulate",
 }

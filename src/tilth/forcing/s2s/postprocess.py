@@ -157,6 +157,7 @@ def tercile_forecast(
         {
             "probability": bare.transpose(*order, "category")
             .assign_coords(category=list(CATEGORIES))
+            .drop_attrs(deep=False)
             .assign_attrs(units="1", long_name="probability of the category"),
             "edges": ours,
         },
