@@ -14,6 +14,11 @@ _CONTENTS = {
     "DQM": "detrended",
     "EQM": "mapping",
     "QDM": "delta",
+    "CDFt": "transform",
+    "ISIMIP3": "isimip",
+    "MBCn": "multivariate",
+    "lowest_and_highest": "isimip",
+    "range_and_skew": "isimip",
     "apply_by_periods": "periods",
     "pool_members": "periods",
 }

@@ -245,7 +245,7 @@ def bounded_change(
         Between `low` and `high` if the arguments are.
     """
     observed, before, after = np.broadcast_arrays(observed, before, after)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         down = low + (observed - low) * (after - low) / (before - low)
         up = high - (high - observed) * (high - after) / (high - before)
     return np.where(after < before, down, np.where(after > before, up, observed))

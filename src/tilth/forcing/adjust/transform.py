@@ -200,6 +200,7 @@ def transformed_nodes(
     target: np.ndarray,
     kind: str,
     cap: float,
+    smallest: float = 0.0,
 ) -> np.ndarray:
     """Return what takes the quantiles of a target to those of its CDF-transform.
 
@@ -211,6 +212,8 @@ def transformed_nodes(
         Difference, or ratio.
     cap : float
         Largest ratio.
+    smallest : float
+        Of ratios, below which values stand for zero and are not scaled.
 
     Returns
     -------
@@ -223,7 +226,11 @@ def transformed_nodes(
     if kind == "+":
         h, s = modelled + bias, target + bias
     else:
-        h, s = modelled * bias, target * bias
+        # Zero has no bias: what stands for it must stay below the smallest value.
+        h, s = (
+            np.where(x < smallest, x, np.maximum(x * bias, smallest))
+            for x in (modelled, target)
+        )
     result = np.interp(np.interp(observed, h, p), p, s)
     for beyond, end in ((observed < h[0], 0), (observed > h[-1], -1)):
         change = float(correction(s[end], h[end], kind, cap))
@@ -291,7 +298,8 @@ def _adjust_kernel(
         for place in np.ndindex(s.shape[:2]):
             nodes = o[place], h[place], s[place]
             if all(np.isfinite(x[0]) for x in nodes):
-                factors[place] = transformed_nodes(*nodes, kind, cap)
+                limit = float(smallest[place[0]])
+                factors[place] = transformed_nodes(*nodes, kind, cap, limit)
         ranks = group_ranks(rows, groups)
         steps = factors_by_rank(
             ranks, factors, groups.first, groups.second, groups.weight
