@@ -58,6 +58,30 @@ def check_rivers_flood(text):
     assert 5 < number_after(text, "peak saved at the mouth:") < 95
 
 
+def check_forcing_adjust(text):
+    """Errors shrink on years not learnt; QDM keeps the change, EQM stretches it."""
+    rows = {
+        name: tuple(map(float, numbers))
+        for name, *numbers in re.findall(
+            r"^ +(raw|EQM|QDM) +(\S+) K +(\S+) K +(\S+) % +(\S+)$", text, re.M
+        )
+    }
+    observed = number_after(text, "observed wet days")
+    for name in ("EQM", "QDM"):
+        assert rows[name][0] < 0.2 * rows["raw"][0]
+        assert rows[name][1] < 0.2 * rows["raw"][1]
+        assert abs(rows[name][2]) < 5 < rows["raw"][2]
+        assert rows[name][3] == pytest.approx(observed, abs=0.02)
+    changes = {
+        name: (float(warming), float(ratio))
+        for name, warming, ratio in re.findall(
+            r"^ +(truth|raw|EQM|QDM) +(\S+) K  precipitation x (\S+)$", text, re.M
+        )
+    }
+    assert changes["QDM"] == pytest.approx(changes["raw"], abs=0.02)
+    assert changes["EQM"][0] > changes["truth"][0] + 1.0
+
+
 def check_leaf_temperature(text):
     """Leaves that sense nothing look as if they did; one question tells them apart."""
     gains = re.findall(r"^ +(?:shuffled|by day) +(\S+) (\S+)$", text, re.M)
@@ -73,6 +97,7 @@ def check_leaf_temperature(text):
 
 CHECKS = {
     "chambers_fluxes": check_chambers_fluxes,
+    "forcing_adjust": check_forcing_adjust,
     "land_emulator": check_land_emulator,
     "leaf_temperature": check_leaf_temperature,
     "rivers_flood": check_rivers_flood,
