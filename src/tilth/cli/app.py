@@ -38,6 +38,10 @@ COMMANDS = {
         "tilth.cli.rivers:app",
         "River networks, discharge, floods, and scores against gauges.",
     ),
+    "score": (
+        "tilth.cli.score:app",
+        "Forecasts against observations, by lead, with what is chance.",
+    ),
     "serve": (
         "tilth.cli.serve:app",
         "Run a fleet: broker, ingest, fluxes, alarms and pages.",

@@ -56,7 +56,8 @@ def cluster_bootstrap(
     -------
     PairedTest
         One per series; ``count`` is the number of basins with a pair. NaN below
-        three of them.
+        three of them; of three, every ninth draw is one basin alone, and no p-value
+        is below 0.11.
 
     Raises
     ------

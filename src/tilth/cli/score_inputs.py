@@ -1,0 +1,230 @@
+"""Forecasts and observations as files hold them, laid out for their scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Names that archives give to a dimension of forecasts, after the one used here.
+_NAMES = {
+    "start": ("start", "init", "forecast_time", "forecast_reference_time", "S"),
+    "lead": ("lead", "lead_time", "step", "L"),
+    "member": ("member", "number", "realization", "ensemble", "M"),
+}
+
+
+def read_forecast(path: Path, variable: str | None, units: str | None) -> xr.DataArray:
+    """Read forecasts along start, lead, member and places.
+
+    Parameters
+    ----------
+    path : path
+        NetCDF or Zarr, under the usual names of the dimensions (``start`` or
+        ``init``, ``lead`` or ``step``, ``member`` or ``number``, ...). A run along
+        ``time`` alone is taken for forecasts of lead zero, and one without members
+        for one of a single member.
+    variable : str, optional
+        To take; by default the only one.
+    units : str, optional
+        Where the file names none.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dimensions (start, lead, member, ...).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or does not say when forecasts start.
+    """
+    from tilth.core.errors import InputError
+
+    data = _variable(path, variable, units)
+    for ours, known in _NAMES.items():
+        there = [name for name in known if name in data.dims]
+        if len(there) > 1:
+            raise InputError(f"{path} has {' and '.join(there)}: which is the {ours}?")
+        if there:
+            data = data.rename({there[0]: ours}) if there[0] != ours else data
+    if "time" in data.dims and "start" not in data.dims:
+        data = data.rename(time="start")
+    if "start" not in data.dims:
+        raise InputError(
+            f"{path} does not say when forecasts start: it has the dimensions "
+            f"{', '.join(map(str, data.dims))}, and needs one of "
+            f"{', '.join(_NAMES['start'])}"
+        )
+    if "lead" not in data.dims:
+        data = data.expand_dims(lead=[0.0])
+    if "member" not in data.dims:
+        data = data.expand_dims("member")
+    if "lead" not in data.coords:
+        raise InputError(f"{path} has leads, but does not say how long they are")
+    return data.drop_vars("member", errors="ignore").transpose(
+        "start", "lead", "member", ...
+    )
+
+
+def read_observed(path: Path, variable: str | None, units: str | None) -> xr.DataArray:
+    """Read daily observations along time and places.
+
+    Parameters
+    ----------
+    path : path
+        NetCDF or Zarr.
+    variable : str, optional
+        To take; by default the only one.
+    units : str, optional
+        Where the file names none.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dimensions (time, ...).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or has no time.
+    """
+    from tilth.core.errors import InputError
+
+    data = _variable(path, variable, units)
+    if "time" not in data.dims:
+        raise InputError(
+            f"{path} needs observations along time; it has "
+            f"{', '.join(map(str, data.dims))}"
+        )
+    return data.transpose("time", ...)
+
+
+def at_common_places(
+    forecast: xr.DataArray, observed: xr.DataArray
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return both at the places that they share, in the same units.
+
+    Parameters
+    ----------
+    forecast : xarray.DataArray
+        Of `read_forecast`.
+    observed : xarray.DataArray
+        Of `read_observed`, or of `read_forecast`.
+
+    Returns
+    -------
+    xarray.DataArray, xarray.DataArray
+        With all dimensions of places as one, ``site``, in the units of the second
+        where both state them.
+
+    Raises
+    ------
+    InputError
+        If their places have other dimensions, or none in common.
+    """
+    import xarray as xr
+
+    from tilth.core.errors import InputError
+    from tilth.core.units import convert
+
+    own = {"start", "lead", "member", "time"}
+    places = [[str(d) for d in x.dims if d not in own] for x in (forecast, observed)]
+    if set(places[0]) != set(places[1]):
+        raise InputError(
+            f"forecasts lie along {', '.join(places[0]) or 'no place'}, observations "
+            f"along {', '.join(places[1]) or 'no place'}: bring them to the same places"
+        )
+    ours, theirs = xr.align(forecast, observed, join="inner", exclude=own)
+    if not all(ours.sizes[dim] for dim in places[0]):
+        raise InputError(
+            f"no {' and '.join(places[0])} is in both: forecasts have "
+            f"{_few(forecast, places[0])}, observations {_few(observed, places[0])}"
+        )
+    if "units" in ours.attrs and "units" in theirs.attrs:
+        ours = convert(ours, theirs.attrs["units"])
+    return _stacked(ours, places[0]), _stacked(theirs, places[0])
+
+
+def clusters_of(
+    name: str, forecast: xr.DataArray, observed: xr.DataArray
+) -> xr.DataArray:
+    """Return the label of the basin, or of another cluster, of each site.
+
+    Parameters
+    ----------
+    name : str
+        Coordinate of the sites in either file.
+    forecast, observed : xarray.DataArray
+        Of `at_common_places`.
+
+    Returns
+    -------
+    xarray.DataArray
+        Along ``site``.
+
+    Raises
+    ------
+    InputError
+        If neither has it.
+    """
+    from tilth.core.errors import InputError
+
+    for data in (forecast, observed):
+        if name in data.coords and data[name].dims == ("site",):
+            return data[name]
+    known = {
+        str(k)
+        for x in (forecast, observed)
+        for k, v in x.coords.items()
+        if v.dims == ("site",)
+    }
+    raise InputError(
+        f"neither file has {name} of the sites; they have "
+        f"{', '.join(sorted(known)) or 'no coordinate of sites'}"
+    )
+
+
+def _variable(path: Path, name: str | None, units: str | None) -> xr.DataArray:
+    """Return one variable of a file, with units where they are known."""
+    from tilth.core.errors import InputError
+    from tilth.forcing.files import open_forcing
+
+    data = open_forcing(path)
+    found = [str(k) for k, v in data.data_vars.items() if v.ndim > 0]
+    if name is None and len(found) != 1:
+        raise InputError(
+            f"{path} has {', '.join(found) or 'no variable'}: choose with --variable"
+        )
+    if name is not None and name not in data:
+        raise InputError(f"{path} has no {name}; it has {', '.join(found)}")
+    values = data[name or found[0]]
+    if units is not None and "units" not in values.attrs:
+        values = values.assign_attrs(units=units)
+    return values
+
+
+def _stacked(data: xr.DataArray, places: list[str]) -> xr.DataArray:
+    """Return all places as one dimension, ``site``, last."""
+    if not places:
+        return data.expand_dims(site=["all"]).transpose(..., "site")
+    if len(places) == 1:
+        place = places[0]
+        data = data if place == "site" else data.rename({place: "site"})
+        if "site" not in data.coords:
+            data = data.assign_coords(site=range(data.sizes["site"]))
+        return data.transpose(..., "site")
+    flat = data.stack(site=places).transpose(..., "site")
+    labels = [" ".join(f"{x:g}" if not isinstance(x, str) else x for x in place)
+              for place in flat.indexes["site"]]  # fmt: skip
+    return flat.drop_vars(["site", *places]).assign_coords(site=labels)
+
+
+def _few(data: xr.DataArray, places: list[str]) -> str:
+    """Return some labels of the first dimension of the places."""
+    if not places or places[0] not in data.coords:
+        return "none that are labelled"
+    values = data[places[0]].values
+    return ", ".join(map(str, values[:4])) + (" ..." if values.size > 4 else "")
