@@ -30,6 +30,10 @@ _CONTENTS = {
     "brier": "events",
     "roc": "events",
     "reliability": "calibration",
+    "plot_reliability": "plots",
+    "plot_roc": "plots",
+    "plot_rank_histograms": "plots",
+    "plot_skill_by_lead": "plots",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
