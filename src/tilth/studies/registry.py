@@ -89,6 +89,11 @@ STUDIES: dict[str, Study] = {
             "Which test can tell whether river forecasts became better?",
             "tilth.studies.discharge_skill_by_lead:run",
         ),
+        Study(
+            "s2s_terciles",
+            "Sub-seasonal terciles: whose edges, how many members, how much to believe",
+            "tilth.studies.s2s_terciles:run",
+        ),
     )
 }
 

@@ -60,7 +60,7 @@ def plot_tercile_skill(
         ax.set_xticks(place, labels)
         ax.set_xlim(-0.5, place[-1] + 0.5)
         ax.set_ylabel("RPSS over climatology (higher is better)")
-        drawn.legend(loc="outside upper center", ncols=3)
+        drawn.legend(loc="outside upper center", ncols=2)
     ends = "; ".join(
         f"{label} {float(skill['rpss'][0]):+.2f} to {float(skill['rpss'][-1]):+.2f}"
         for label, skill in skills.items()
@@ -95,7 +95,12 @@ def plot_size_penalty(
     line = [-ensemble_penalty(1) / size / (4 / 9) for size in sizes]
     with style():
         drawn, ax = figure()
-        ax.plot(sizes, line, color=COLOURS[1], label="D = 4 / (9 M)")
+        ax.plot(
+            sizes,
+            line,
+            color=COLOURS[1],
+            label="-D / RPS of climatology, D = 4 / (9 M)",
+        )
         ax.plot(members, counted, "o", color=COLOURS[0], label="counted members")
         ax.axhline(0.0, color="black", lw=1.0)
         ax.set_xscale("log")
