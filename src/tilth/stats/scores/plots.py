@@ -97,7 +97,8 @@ def plot_reliability(
         drawn,
         "Frequency of the event against its forecast probability (isotonic "
         f"regression); shaded is {where}, {100 * level:g} % at each forecast. Below, "
-        "how often each probability was forecast. BS is the Brier score, MCB - DSC + UNC.",
+        "how often each probability was forecast. BS is the Brier score, "
+        "MCB - DSC + UNC.",
         f"Rising curves beside the diagonal; miscalibration {lost}.",
     )
 
