@@ -98,6 +98,21 @@ def test_a_grid_like_another_keeps_totals_where_asked(folder, fields):
     assert not open_all(both)["pr"].isnull().any()
 
 
+def test_a_store_holds_blocks_of_few_cells_for_whole_series(folder, monkeypatch):
+    from tilth.cli import forcing_regrid
+
+    monkeypatch.setattr(forcing_regrid, "_CELLS", 4)
+    stores = [folder / f"{name}.zarr" for name in ("grid", "sites")]
+    targets = (("--like", folder / "grid.nc"), ("--stations", folder / "sites.csv"))
+    for store, target in zip(stores, targets, strict=True):
+        words = (*target, "--out", store, "--method", "bilinear")
+        assert run(folder / "fields.nc", *words, "--steps-together", 12) == 0
+    grid, sites = (open_all(store)["pr"] for store in stores)
+    assert grid.encoding["chunks"] == (12, 2, 2)
+    assert sites.encoding["chunks"] == (12, 3)
+    assert list(sites["station"].values) == ["0012", "0031", "0040"]
+
+
 def test_a_regular_grid_covers_the_fields_and_begins_at_multiples_of_its_step(folder):
     out = folder / "half.nc"
     words = ("--step", 2, "--out", out, "--method", "conservative")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _METHODS = ("conservative", "bilinear", "nearest", "inverse-distance")
 
+#: Cells of one block of a Zarr store: with a year of days a few megabytes, and whole
+#: series of a few cells can be read without the rest.
+_CELLS = 1_000
+
 #: Attributes that speak of the grid that values came from.
 _OF_THE_SOURCE = ("grid_mapping", "cell_measures", "coordinates")
 
@@ -103,6 +107,9 @@ def regrid(
         result = regridder.apply(source[name], least_share=least_share, gaps=gaps)
         if source[name].dtype.itemsize <= 4:
             result = result.astype("float32")
+        if out.suffix == ".zarr":
+            dims = regridder.target.dims
+            result = result.chunk(dict.fromkeys(dims, int(_CELLS ** (1 / len(dims)))))
         done[name] = result.assign_attrs(regridding=said)
         for attribute in _OF_THE_SOURCE:
             done[name].attrs.pop(attribute, None)
