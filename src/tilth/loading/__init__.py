@@ -13,6 +13,17 @@ _CONTENTS = {
     "DiscResponse": "discs",
     "disc_response": "discs",
     "disc_sum": "discs",
+    "Places": "geometry",
+    "places": "geometry",
+    "unit_vectors": "geometry",
+    "station_places": "geometry",
+    "PairTable": "points",
+    "pair_table": "points",
+    "sum_points": "points",
+    "point_matrix": "points",
+    "CapTable": "regions",
+    "cap_table": "regions",
+    "region_matrix": "regions",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
