@@ -45,7 +45,8 @@ def fields():
 
 @pytest.fixture
 def folder(tmp_path, fields):
-    fields.to_netcdf(tmp_path / "fields.nc", engine="h5netcdf")
+    chunks = {name: {"chunksizes": (8, 9, 10)} for name in ("pr", "tas")}
+    fields.to_netcdf(tmp_path / "fields.nc", engine="h5netcdf", encoding=chunks)
     table = "station,lat,lon,altitude\n0012,41.2,-3.7,700\n0031,43.0,-8.0,20\n"
     (tmp_path / "sites.csv").write_text(table + "0040,50.0,-8.0,5\n")
     grid = xr.Dataset(coords={"lat": np.arange(37.0, 45, 2), "lon": [-8.0, -6, -4, -2]})

@@ -1,6 +1,7 @@
 """Bilinear and nearest: between centres, at seams, poles, gaps and stations."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -377,3 +378,27 @@ def test_at_stations_it_is_the_reference_interpolation_of_the_pattern_case(datas
         found = bilinear(coarse, at, reach=np.inf).apply(coarse)
         assert found.dims == ("time", at.dims[1])
         assert np.abs(found.values - expected).max() < 1e-5  # mm day-1
+
+
+@pytest.mark.realdata
+def test_its_correlations_with_rain_are_those_of_the_reference_tables(dataset):
+    """Pattern case P4, bilinear, raw: each target and each fold of two winters."""
+    folder, tables = dataset("iberia-winters"), dataset("pattern-reference")
+    coarse = xr.open_dataset(folder / "NCEP_Iberia_pr.nc")["pr"].clip(0.0).load()
+    files = {"stations": "VALUE_Iberia_pr.nc", "cells": "EOBS_Iberia_pr.nc"}
+    for kind, name in files.items():
+        rain = xr.open_dataset(folder / name)["pr"].load()
+        found = bilinear(coarse, rain, reach=np.inf).apply(coarse)
+        winter = (rain["time"].dt.year + (rain["time"].dt.month == 12)).values
+        table = pd.read_csv(tables / f"pattern_pr_{kind}.csv")
+        table = table[(table["method"] == "bilin") & (table["stage"] == "raw")]
+        assert len(table) == 5 * rain.shape[1]
+        for row in table.itertuples():
+            place = np.flatnonzero(
+                np.isclose(rain["lat"], row.lat) & np.isclose(rain["lon"], row.lon)
+            )
+            fold = np.isin(winter, [1981 + 2 * row.fold, 1982 + 2 * row.fold])
+            pair = found.values[fold][:, place[0]], rain.values[fold][:, place[0]]
+            known = np.isfinite(pair[1])
+            r = np.corrcoef(pair[0][known], pair[1][known])[0, 1]
+            assert r == pytest.approx(row.r, abs=1e-5), (kind, row.target, row.fold)

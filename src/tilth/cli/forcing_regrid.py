@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,10 @@ def regrid(
         raise InputError(
             f"--within and --among are for nearest and inverse-distance, not {method}"
         )
-    source = open_forcing(fields, chunks={"time": steps_together})
+    with warnings.catch_warnings():
+        # Blocks that cut chunks of the file read those at the cut twice: so be it.
+        warnings.filterwarnings("ignore", message="The specified chunks separate")
+        source = open_forcing(fields, chunks={"time": steps_together})
     target = _target(source, like, stations, step)
     regridder = _regridder(method, source, target, reach, distance, neighbours, power)
     names = _chosen(source, regridder, variables)
