@@ -1,0 +1,1 @@
+"""Pattern-recognition downscaling: how local weather follows the wide-area pattern."""
