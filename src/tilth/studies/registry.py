@@ -94,6 +94,11 @@ STUDIES: dict[str, Study] = {
             "Sub-seasonal terciles: whose edges, how many members, how much to believe",
             "tilth.studies.s2s_terciles:run",
         ),
+        Study(
+            "warming_signal",
+            "Which adjustment methods keep the climate-change signal of the model?",
+            "tilth.studies.warming_signal:run",
+        ),
     )
 }
 
