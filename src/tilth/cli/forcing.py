@@ -7,12 +7,16 @@ from collections.abc import Callable
 import typer
 
 from tilth.cli.forcing_adjust import adjust
+from tilth.cli.forcing_downscale import downscale
+from tilth.cli.forcing_fields import fields
 from tilth.cli.forcing_regrid import regrid
 from tilth.cli.forcing_s2s import s2s
 
 #: One import above and one row here per command.
 COMMANDS: tuple[Callable[..., None], ...] = (
     adjust,
+    downscale,
+    fields,
     regrid,
     s2s,
 )
