@@ -23,6 +23,10 @@ _ON_CENTRE = 1e-6
 _IN_CELL = 0.5
 
 
+#: Rows or columns of the source for each place, each with its share of the weight.
+_Parts = list[tuple[np.ndarray, np.ndarray]]
+
+
 @dataclass(frozen=True)
 class _Line:
     """Centres along one direction, increasing, and which row or column each is.
@@ -100,15 +104,10 @@ def bilinear(
     if not reach >= 0.0:
         raise InputError(f"reach must not be negative, got {reach} cells")
     rows, columns, places = _around(source, target, reach)
-    pairs = [
-        (row, column, part * other)
-        for row, part in ((rows.before, 1 - rows.share), (rows.after, rows.share))
-        for column, other in (
-            (columns.before, 1 - columns.share),
-            (columns.after, columns.share),
-        )
-    ]
-    return _weights(source, places, pairs, rows.inside & columns.inside)
+    two_rows = [(rows.before, 1 - rows.share), (rows.after, rows.share)]
+    two_columns = [(columns.before, 1 - columns.share), (columns.after, columns.share)]
+    inside = rows.inside & columns.inside
+    return _weights(source, places, two_rows, two_columns, inside)
 
 
 def cell_of(
@@ -136,10 +135,10 @@ def cell_of(
     """
     rows, columns, places = _around(source, target, _IN_CELL, poles=False)
     row, column = (
-        np.where(b.share > 0.5 + _ON_CENTRE, b.after, b.before) for b in (rows, columns)
+        [(np.where(b.share > 0.5 + _ON_CENTRE, b.after, b.before), np.ones(1))]
+        for b in (rows, columns)
     )
-    pairs = [(row, column, np.ones(1))]
-    return _weights(source, places, pairs, rows.inside & columns.inside)
+    return _weights(source, places, row, column, rows.inside & columns.inside)
 
 
 def _around(
@@ -222,25 +221,29 @@ def _between(line: _Line, places: np.ndarray, reach: float) -> _Between:
 def _weights(
     source: xr.DataArray | xr.Dataset,
     to: Positions,
-    pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    rows: _Parts,
+    columns: _Parts,
     inside: np.ndarray,
 ) -> Regridder:
-    """Return the regridder made of rows, columns and weights for each place."""
-    matrices = load("scipy.sparse", "stats")
+    """Return the regridder whose weights are products of those of rows and columns."""
     grid = latlon_grid(source)
     height, width = grid.shape
     shape = to.places.area.shape
     place = np.arange(to.places.area.size).reshape(shape)
     entries = []
-    for row, column, weight in pairs:
-        row, column, weight, known = np.broadcast_arrays(row, column, weight, inside)
+    for row, part in rows:
+        row, part, wanted = np.broadcast_arrays(row, part, inside & (part > 0.0))
         pole = (row < 0) | (row == height)
-        here = known & (weight > 0.0) & ~pole
-        entries.append((place[here], row[here] * width + column[here], weight[here]))
-        entries.append(_row_means(grid, place, row, weight, known & pole))
+        entries.append(_row_means(grid, place, row, part, wanted & pole))
+        for column, other in columns:
+            column, weight = np.broadcast_arrays(column, part * other)
+            here = wanted & ~pole & (weight > 0.0)
+            cells = row[here] * width + column[here]
+            entries.append((place[here], cells, weight[here]))
     target, cell, value = (np.concatenate(part) for part in zip(*entries, strict=True))
-    size = place.size, height * width
-    weights = matrices.csr_matrix((value, (target, cell)), size)
+    weights = load("scipy.sparse", "stats").csr_matrix(
+        (value, (target, cell)), (place.size, height * width)
+    )
     return Regridder(weights, np.ones(place.size), positions(source).places, to.places)
 
 
