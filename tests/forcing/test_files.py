@@ -4,7 +4,13 @@ import pytest
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.forcing.files import days_of, open_forcing, pick, write_forcing
+from tilth.forcing.files import (
+    days_of,
+    open_forcing,
+    open_variables,
+    pick,
+    write_forcing,
+)
 
 CALENDARS = ["standard", "noleap", "360_day", "julian", "proleptic_gregorian"]
 
@@ -159,3 +165,35 @@ def test_noon_stamps_become_the_days_they_lie_in(calendar):
     hourly = xr.concat([midnight, noon], "time").sortby("time")
     with pytest.raises(InputError, match="not daily"):
         days_of(hourly)
+
+
+def test_variables_of_different_files_are_put_side_by_side(tmp_path):
+    for year in (2001, 2002):
+        write_forcing(field(year=year, days=365), tmp_path / f"t{year}.nc", step="x")
+    noon = field(days=500, name="ps")
+    shift = pd.Timedelta("12h").to_pytimedelta()
+    noon = noon.assign_coords(time=noon["time"].values + shift)
+    write_forcing(noon, tmp_path / "p.zarr", step="x")
+    paths = [tmp_path / name for name in ("t2002.nc", "p.zarr", "t2001.nc")]
+    data = open_variables(paths)
+    assert set(data.data_vars) == {"tas", "ps"}
+    assert data.sizes == {"time": 500, "cell": 3}
+    np.testing.assert_array_equal(
+        data["tas"][:365].values, field(days=365)["tas"].values
+    )
+
+
+def test_variables_that_share_no_day_or_place_are_refused(tmp_path):
+    write_forcing(field(), tmp_path / "t.nc", step="x")
+    write_forcing(field(year=1950, name="ps"), tmp_path / "p.nc", step="x")
+    with pytest.raises(InputError, match="share no day"):
+        open_variables([tmp_path / "t.nc", tmp_path / "p.nc"])
+    elsewhere = field(name="pr").assign_coords(cell=["a", "b", "x"])
+    write_forcing(elsewhere, tmp_path / "r.nc", step="x")
+    with pytest.raises(InputError, match="do not fit"):
+        open_variables([tmp_path / "t.nc", tmp_path / "r.nc"])
+    write_forcing(field().isel(time=0, drop=True), tmp_path / "o.nc", step="x")
+    with pytest.raises(InputError, match="no times"):
+        open_variables([tmp_path / "o.nc"])
+    with pytest.raises(InputError, match="no file"):
+        open_variables([])

@@ -76,6 +76,59 @@ def open_forcing(
     return xr.concat(parts, "time", data_vars="minimal", join="exact")
 
 
+def open_variables(
+    paths: Iterable[_Path], *, chunks: Mapping[str, int] | None = None
+) -> xr.Dataset:
+    """Open files of one or more variables each, and put them together.
+
+    Files of the same variables follow each other in time; those of others lie side by
+    side, on the days they share.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        NetCDF files and Zarr stores of daily values, in any order.
+    chunks : mapping of str to int, optional
+        As in `open_forcing`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each day stamped with its midnight (see `days_of`).
+
+    Raises
+    ------
+    InputError
+        As `open_forcing`; also if places differ or no day is shared.
+    """
+    groups: dict[tuple[str, ...], list[_Path]] = {}
+    for path in paths:
+        with _open(Path(path), None) as part:
+            _calendar(part, path)
+            names = tuple(sorted(map(str, part.data_vars)))
+        groups.setdefault(names, []).append(path)
+    parts = [days_of(open_forcing(group, chunks=chunks)) for group in groups.values()]
+    if not parts:
+        raise InputError("no file to open")
+    shared = [part.get_index("time") for part in parts]
+    days = shared[0]
+    for index in shared[1:]:
+        days = days.intersection(index)
+    if not len(days):
+        raise InputError(
+            "the files of different variables share no day: do they have the same "
+            "calendar and years?"
+        )
+    try:
+        return xr.merge(
+            [part.sel(time=days) for part in parts], join="exact", compat="no_conflicts"
+        )
+    except (ValueError, xr.MergeError) as error:
+        raise InputError(
+            f"the files of different variables do not fit together: {error}"
+        ) from error
+
+
 def _open(path: Path, chunks: Mapping[str, int] | None) -> xr.Dataset:
     """Open one file or store."""
     if not path.exists():
@@ -99,9 +152,7 @@ def _open(path: Path, chunks: Mapping[str, int] | None) -> xr.Dataset:
 def _calendar(data: xr.Dataset, path: _Path) -> str:
     """Return the calendar of a part."""
     if "time" not in data.dims or not data.sizes["time"]:
-        raise InputError(
-            f"{path} has no times: several files are put together along time"
-        )
+        raise InputError(f"{path} has no times: files are put together along time")
     return str(data["time"].dt.calendar)
 
 

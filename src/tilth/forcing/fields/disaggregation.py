@@ -104,7 +104,9 @@ def to_hours(
         )
     order = list(daily["tas"].dims)
     for name, array in result.items():
-        result[name] = array.transpose(*order).assign_attrs(VARIABLES[name].attributes)
+        array = array.transpose(*order)
+        array.attrs = {**daily[name].attrs, **VARIABLES[name].attributes}
+        result[name] = array
     whole = xr.Dataset(result).assign_coords(lat=daily["lat"], lon=daily["lon"])
     return whole.assign_attrs({**daily.attrs, "disaggregation_seed": seed})
 
