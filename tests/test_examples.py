@@ -95,8 +95,27 @@ def check_leaf_temperature(text):
     assert "shuffled (100 %)" in text
 
 
+def check_forcing_s2s(text):
+    """A biased model fails by foreign edges; no blend loses; the size explains."""
+    rows = {
+        name.strip(): [float(number) for number in numbers.split()]
+        for name, numbers in re.findall(
+            r"^([a-z, -]+?) +((?:[+-]\d\.\d\d ?){4})", text, re.M
+        )
+    }
+    assert len(rows) == 8
+    assert max(rows["raw"]) < -0.5
+    assert rows["model-edges"][0] > 0.4 > 0.0 > rows["model-edges"][3]
+    assert all(min(numbers) >= 0.0 for name, numbers in rows.items() if "," in name)
+    plain, corrected = re.search(r"RPSS (\S+), RPSS_D (\S+)", text).groups()
+    assert float(corrected) - float(plain) == pytest.approx(1 / 11, abs=0.015)
+    shares = re.findall(r"(\d\.\d\d) (?:below|near|above) normal", text)
+    assert sum(map(float, shares)) == pytest.approx(1.0, abs=0.011)
+
+
 CHECKS = {
     "chambers_fluxes": check_chambers_fluxes,
+    "forcing_s2s": check_forcing_s2s,
     "forcing_adjust": check_forcing_adjust,
     "land_emulator": check_land_emulator,
     "leaf_temperature": check_leaf_temperature,

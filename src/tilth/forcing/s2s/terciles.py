@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import xarray as xr
 
@@ -35,6 +34,9 @@ QUANTILE_RULES = {
 
 #: Parts of a rank: what is nearer to a whole rank than this is that rank.
 _ROUNDING = 1e-9
+
+#: Values below which there are no terciles.
+_FEWEST = 3
 
 
 def tercile_edges(
@@ -133,7 +135,6 @@ def _edges(
     return found[:, groups.group].reshape(*loop, groups.group.size, len(TERCILES))
 
 
-@numba.njit(cache=True, nogil=True)
 def group_quantiles(
     values: np.ndarray,
     offsets: np.ndarray,
@@ -160,33 +161,27 @@ def group_quantiles(
     numpy.ndarray, shape (rows, groups, p)
         NaN where a set has fewer than three numbers.
     """
-    rows, _, pooled = values.shape
-    out = np.full((rows, offsets.size - 1, probabilities.size), np.nan)
-    longest = 0
+    known = np.where(np.isfinite(values), values, np.nan)
+    out = np.empty((values.shape[0], offsets.size - 1, probabilities.size))
     for g in range(offsets.size - 1):
-        longest = max(longest, offsets[g + 1] - offsets[g])
-    box = np.empty(longest * pooled)
-    for r in range(rows):
-        for g in range(offsets.size - 1):
-            n = 0
-            for i in range(offsets[g], offsets[g + 1]):
-                for m in range(pooled):
-                    x = values[r, members[i], m]
-                    if np.isfinite(x):
-                        box[n] = x
-                        n += 1
-            if n < 3:
-                continue
-            ordered = np.sort(box[:n])
-            for k in range(probabilities.size):
-                p = probabilities[k]
-                h = alpha + p * (n + 1.0 - alpha - beta) - 1.0
-                # (n - 1) / 3 must give the value itself, not one part in 1e16 less.
-                if abs(h - np.round(h)) < _ROUNDING:
-                    h = np.round(h)
-                h = min(max(h, 0.0), n - 1.0)
-                low = int(np.floor(h))
-                high = min(low + 1, n - 1)
-                share = h - low
-                out[r, g, k] = ordered[low] + share * (ordered[high] - ordered[low])
+        chosen = known[:, members[offsets[g] : offsets[g + 1]]]
+        # NumPy's own sort is several times faster than a compiled one; NaN goes last.
+        ordered = np.sort(chosen.reshape(values.shape[0], -1), axis=-1)
+        out[:, g] = _quantiles(ordered, probabilities, alpha, beta)
     return out
+
+
+def _quantiles(
+    ordered: np.ndarray, probabilities: np.ndarray, alpha: float, beta: float
+) -> np.ndarray:
+    """Return quantiles of sorted rows, NaN last; shape (rows, p)."""
+    n = ordered.shape[-1] - np.isnan(ordered).sum(axis=-1, keepdims=True)
+    rank = alpha + probabilities * (n + 1.0 - alpha - beta) - 1.0
+    # (n - 1) / 3 must give the value itself, not one part in 1e16 less.
+    whole = np.round(rank)
+    rank = np.where(np.abs(rank - whole) < _ROUNDING, whole, rank)
+    rank = np.clip(rank, 0.0, np.maximum(n - 1.0, 0.0))
+    low = rank.astype(int)
+    high = np.minimum(low + 1, np.maximum(n - 1, 0))
+    below, above = (np.take_along_axis(ordered, at, axis=-1) for at in (low, high))
+    return np.where(n < _FEWEST, np.nan, below + (rank - low) * (above - below))

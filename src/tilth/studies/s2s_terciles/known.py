@@ -56,7 +56,7 @@ def _size(part: Part, full: bool) -> None:
             starts_per_year=12,
             leads=3,
             members=size,
-            cells=40 if full else 12,
+            cells=40 if full else 8,
             skill_days=0.0,
             seed=SEED,
         )
