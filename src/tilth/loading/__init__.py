@@ -24,6 +24,9 @@ _CONTENTS = {
     "CapTable": "regions",
     "cap_table": "regions",
     "region_matrix": "regions",
+    "grid_displacement": "grids",
+    "grid_matrix": "grids",
+    "balance_mass": "grids",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)
