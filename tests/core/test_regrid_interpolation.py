@@ -345,6 +345,8 @@ def test_what_cannot_be_interpolated_is_refused_with_the_reason():
     regridder = bilinear(source, good)
     with pytest.raises(InputError, match="no way back"):
         regridder.backward()
+    with pytest.raises(InputError, match="a gap a value of 0"):
+        regridder.apply(field, gaps="zero")
     with pytest.raises(InputError, match="build weights for this grid"):
         regridder.apply(field[::-1])
     stacked = field.expand_dims(station=2)

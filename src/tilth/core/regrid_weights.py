@@ -124,7 +124,8 @@ class Regridder:
         gaps : {"skip", "zero"}
             What the rest of it has: the mean of what is known, or nothing. With
             "zero" the integral is preserved even where a place is known in part, no
-            value is NaN, and `least_share` counts for nothing.
+            value is NaN, and `least_share` counts for nothing; for conservative
+            weights only.
 
         Returns
         -------
@@ -139,6 +140,11 @@ class Regridder:
         """
         if gaps not in ("skip", "zero"):
             raise InputError(f'gaps is "skip" or "zero", got {gaps!r}')
+        if gaps == "zero" and np.isnan(self.source.area).any():
+            raise InputError(
+                'gaps="zero" keeps integrals with conservative weights; these '
+                "interpolate, and would make a gap a value of 0"
+            )
         if not 0.0 <= least_share <= 1.0:
             raise InputError(f"least_share is from 0 to 1, got {least_share}")
         self._check(data)
