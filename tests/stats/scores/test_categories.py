@@ -173,6 +173,15 @@ def test_rps_is_the_sum_of_the_brier_scores_of_not_more_than_each_class(data, se
     assert (found <= 3 + 1e-12).all()
 
 
+def test_scoringrules_finds_the_same_sum():
+    import scoringrules
+
+    rng = np.random.default_rng(8)
+    shares, seen = rng.dirichlet([1, 1, 1, 1], size=100), rng.integers(0, 4, 100)
+    theirs = scoringrules.rps_score(seen + 1, shares)  # classes from one
+    np.testing.assert_allclose(rps(forecast(*shares), values(*seen)), theirs)
+
+
 def test_chunks_change_nothing():
     rng = np.random.default_rng(5)
     members = xr.DataArray(rng.normal(size=(40, 6, 9)), dims=("time", "cell", "member"))
