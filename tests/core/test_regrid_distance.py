@@ -202,6 +202,8 @@ def test_what_has_no_nearest_is_refused_with_the_reason():
     for call, said in cases:
         with pytest.raises(InputError, match=said):
             call()
+    marked = smooth(source).assign_coords(kind=(("rlat", "rlon"), np.full((5, 5), "a")))
+    assert nearest(marked, line).apply(marked.assign_coords(kind=0.0)).isnull().all()
     moved = source.assign_coords(lon=source["lon"] + 1.0)
     with pytest.raises(InputError, match="lon of field is not that of the weights"):
         nearest(source, line).apply(smooth(moved))

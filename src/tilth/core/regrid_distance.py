@@ -146,7 +146,7 @@ def inverse_distance(
         (values[row, column], (row, cells[found.index[row, column]])),
         (to_lat.size, lat.size),
     )
-    return Regridder(weights, np.ones(to_lat.size), origin.places, to.places)
+    return Regridder(weights, np.ones(to_lat.size), origin.bare(), to.places)
 
 
 @dataclass(frozen=True)

@@ -244,7 +244,7 @@ def _weights(
     weights = load("scipy.sparse", "stats").csr_matrix(
         (value, (target, cell)), (place.size, height * width)
     )
-    return Regridder(weights, np.ones(place.size), positions(source).places, to.places)
+    return Regridder(weights, np.ones(place.size), positions(source).bare(), to.places)
 
 
 def _row_means(

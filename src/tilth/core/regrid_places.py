@@ -28,12 +28,20 @@ class Positions:
         Dimensions and coordinates; areas are NaN, since values belong to points.
     rectilinear : bool
         Whether rows follow parallels and columns meridians.
+    names : tuple of str
+        What latitude and longitude are called.
     """
 
     lat: np.ndarray
     lon: np.ndarray
     places: Places
     rectilinear: bool
+    names: tuple[Hashable, Hashable]
+
+    def bare(self) -> Places:
+        """Return the places with nothing beside them but their positions."""
+        beside = {n: c for n, c in self.places.beside.items() if n in self.names}
+        return Places(self.places.coords, self.places.area, beside)
 
     def all(self) -> tuple[np.ndarray, np.ndarray]:
         """Return latitude and longitude of every place, in one row."""
@@ -132,7 +140,7 @@ def positions(data: xr.DataArray | xr.Dataset) -> Positions:
         c.name: c.reset_coords(drop=True) for c in (lat, lon) if c.name not in coords
     }
     places = Places(coords, np.full(shape, np.nan), beside)
-    return Positions(here, there, places, apart)
+    return Positions(here, there, places, apart, (lat.name, lon.name))
 
 
 def _beside(
