@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from tilth.core.report import Table
 from tilth.forcing.s2s import (
@@ -121,7 +122,7 @@ def _from(pair: Pair, first: int) -> Pair:
     return Pair(pair.model.sel(start=chosen), pair.observed.sel(start=chosen))
 
 
-def _numbers(skill) -> tuple[float, ...]:
+def _numbers(skill: xr.Dataset) -> tuple[float, ...]:
     """Return what the table says of a skill."""
     names = ("rpss", "rpss_d", "rps", "rps_reference")
     return tuple(float(skill[name]) for name in names)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import xarray as xr
 
 from tilth.core.report import Table
 from tilth.forcing.s2s import (
@@ -59,9 +61,6 @@ def measure(rmm1: Pair) -> Part:
 
 def _continuous(part: Part, rmm1: Pair) -> None:
     """Compare CRPS, standard and fair, with the reference."""
-    import numpy as np
-    import xarray as xr
-
     at = [day - 1 for day in REFERENCE]
     model, truth = rmm1.model.isel(lead=at), rmm1.observed.isel(lead=at)
     free = without_bias(model, truth)
