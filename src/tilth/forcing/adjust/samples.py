@@ -1,4 +1,4 @@
-"""Empirical distributions of one sorted sample: quantiles, probabilities, missing days.
+"""Empirical distributions of one sorted sample: quantiles and probabilities.
 
 The i-th of n sorted values has the probability (i - 1/2) / n; between them everything
 is linear, and beyond the outermost it is constant.
@@ -68,19 +68,3 @@ def probabilities_of(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
         right > left, (left + right) / 2.0, left - 0.5 + np.where(inside, way, 0.0)
     )
     return np.clip(position, 0.5, n - 0.5) / n
-
-
-def known(values: np.ndarray) -> np.ndarray:
-    """Return the values that are not missing.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        NaN is missing.
-
-    Returns
-    -------
-    numpy.ndarray
-        One-dimensional.
-    """
-    return values[np.isfinite(values)]

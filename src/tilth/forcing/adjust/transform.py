@@ -63,8 +63,9 @@ class CDFt(Method):
         Number of nodes.
     group : {"none", "month"} or DayWindow
         Days that share a distribution.
-    stochastic_zeros : bool
-        Whether zeros are made stochastic; for ratios only.
+    stochastic_zeros : bool, optional
+        Whether zeros are made stochastic; by default they are, for ratios, and for
+        differences they never are.
     ratio_cap : float
         Largest ratio, of means and of quantiles.
     seed : int
