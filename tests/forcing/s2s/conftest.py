@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tilth.core.regrid import bilinear
+
 
 def _winters(daily):
     """Means of December to February; the start of a winter is 1 December."""
@@ -23,6 +25,6 @@ def iberia(dataset):
         model = 4.0 * file["pr"].load().astype(float)
     with xr.open_dataset(folder / "EOBS_Iberia_pr.nc", engine="h5netcdf") as file:
         cells = file.load()
-    at = model.interp(lat=cells["lat"], lon=cells["lon"]).dropna("cell", how="all")
+    at = bilinear(model, cells, reach=0.0).apply(model).dropna("cell", how="all")
     observed = cells["pr"].astype(float).sel(cell=at["cell"])
     return _winters(at), _winters(observed)

@@ -87,7 +87,7 @@ def predictive_normal(
         f = 1 + \frac{1}{n} + \frac{(m - \bar m)^2}{\sum (m_i - \bar m)^2} ,
 
     the model of Gneiting et al. (2005), its coefficients from moments instead of the
-    least CRPS, so that a whole globe of cells is fitted in seconds: a and b by least
+    least CRPS, so that a whole globe of cells is fitted in minutes: a and b by least
     squares with b >= 0, c and d by least squares of the squared residuals (times
     n / (n - 2)) on v with c, d >= 0; f is what the uncertainty of a and b adds.
 

@@ -11,6 +11,7 @@ import xarray as xr
 from tilth.core.datasets import locate
 from tilth.core.errors import DatasetError
 from tilth.core.files import read_netcdf
+from tilth.core.regrid import bilinear
 from tilth.forcing.s2s import align_observations, as_forecast
 
 #: Registered datasets, and what `Cases` says of their absence.
@@ -91,7 +92,8 @@ def read_iberia(folder: Path) -> Pair:
     # The file holds the mean of the day's 6-hourly totals, mm: four make a day.
     daily = (4.0 * model).assign_attrs(units="mm day-1")
     cells = read_netcdf(folder / "EOBS_Iberia_pr.nc")
-    at = daily.interp(lat=cells["lat"], lon=cells["lon"]).dropna("cell", how="all")
+    # Reach 0: a cell beyond the outermost centres is a gap, not the nearest value.
+    at = bilinear(daily, cells, reach=0.0).apply(daily).dropna("cell", how="all")
     observed = cells["pr"].astype(float).sel(cell=at["cell"])
     observed = observed.assign_attrs(units="mm day-1")
     return Pair(_winters(at), _winters(observed))
