@@ -26,6 +26,10 @@ COMMANDS = {
         "tilth.cli.forcing:app",
         "Climate fields adjusted, brought to a place, and made complete.",
     ),
+    "gnss": (
+        "tilth.cli.gnss:app",
+        "Reflected signals and positions: ground, snow, water, velocities.",
+    ),
     "land": (
         "tilth.cli.land:app",
         "A land surface model, and a fast emulator of any.",

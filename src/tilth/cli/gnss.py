@@ -1,0 +1,21 @@
+"""``tilth gnss``: what reflected signals and positions of GNSS stations tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from tilth.cli.gnss_heights import snr2height
+
+#: One import above and one row here per command.
+COMMANDS: tuple[Callable[..., None], ...] = (snr2height,)
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+for command in COMMANDS:
+    app.command()(command)
+
+
+@app.callback()
+def gnss() -> None:
+    """Weigh the ground, snow and water with reflected signals and positions."""
