@@ -27,6 +27,9 @@ _CONTENTS = {
     "grid_displacement": "grids",
     "grid_matrix": "grids",
     "balance_mass": "grids",
+    "surface_density": "grids",
+    "harmonic_displacement": "harmonics",
+    "stokes_coefficients": "harmonics",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

@@ -29,7 +29,7 @@ _TOGETHER = 32_000_000
 _GAUSS = 3.0**-0.5
 
 #: Components of a displacement, in the order of the matrices.
-_NAMES = {
+DISPLACEMENTS = {
     "east": "displacement of the ground to the east",
     "north": "displacement of the ground to the north",
     "up": "displacement of the ground upward",
@@ -77,7 +77,7 @@ def grid_displacement(
     """
     grid = latlon_grid(load)
     lat, lon = grid.lat.name, grid.lon.name
-    density = _density(load).transpose(..., lat, lon)
+    density = surface_density(load).transpose(..., lat, lon)
     at, dim = station_places(stations)
     if dim in density.dims:
         raise InputError(f"the load and the stations both have the dimension {dim}")
@@ -92,9 +92,9 @@ def grid_displacement(
     result = xr.Dataset(
         {
             name: moved.isel(component=k).assign_attrs(
-                units="m", long_name=_NAMES[name]
+                units="m", long_name=DISPLACEMENTS[name]
             )
-            for k, (name, text) in enumerate(_NAMES.items())
+            for k, (name, text) in enumerate(DISPLACEMENTS.items())
         }
     )
     places = {name: c for name, c in stations.coords.items() if c.dims == (dim,)}
@@ -138,7 +138,7 @@ def grid_matrix(
     matrix = np.concatenate(list(_blocks(cells, at, green, near)), axis=1)
     names = ("component", dim, cells.lat.name, cells.lon.name)
     coords: dict[Any, Any] = {
-        "component": list(_NAMES),
+        "component": list(DISPLACEMENTS),
         cells.lat.name: cells.lat.coordinate.values,
         cells.lon.name: cells.lon.coordinate.values,
     }
@@ -180,8 +180,24 @@ def balance_mass(load: xr.DataArray, ocean: xr.DataArray) -> xr.DataArray:
     return (load - share * total / room).assign_attrs(load.attrs)
 
 
-def _density(load: xr.DataArray) -> xr.DataArray:
-    """Return a load in kg m-2, refused where it has gaps."""
+def surface_density(load: xr.DataArray) -> xr.DataArray:
+    """Return a load in kg m-2.
+
+    Parameters
+    ----------
+    load : xarray.DataArray
+        With units of mass per area, or of metres (mm ...) of water.
+
+    Returns
+    -------
+    xarray.DataArray
+        kg m-2.
+
+    Raises
+    ------
+    InputError
+        If it has other units, or gaps.
+    """
     units = load.attrs.get("units")
     if units is None:
         raise InputError(
