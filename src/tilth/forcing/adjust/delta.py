@@ -23,10 +23,11 @@ class QDM(QuantileMethod):
     difference or as a ratio, is the model's own. That period should be short enough to
     have one climate, about 30 years.
 
-    Attributes
+    Parameters
     ----------
     kind, quantiles, group, ratio_cap, dry_below, adapt_frequency, seed
-        As in `QuantileMethod`. Under a window ranks are those among all days of it.
+        As in `QuantileMethod`.
+        Under a window ranks are those among all days of it.
 
     References
     ----------
