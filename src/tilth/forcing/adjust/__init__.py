@@ -13,6 +13,7 @@ _CONTENTS = {
     "LOCI": "linear",
     "DQM": "detrended",
     "EQM": "mapping",
+    "QuantileMethod": "mapping",
     "QDM": "delta",
     "CDFt": "transform",
     "ISIMIP3": "isimip",
