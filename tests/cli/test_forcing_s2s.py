@@ -106,6 +106,32 @@ def test_a_forecast_of_real_time_is_written_and_the_hindcasts_are_scored(
         assert "observed_category" not in found
 
 
+def test_totals_since_the_start_meet_sums_of_observed_days(archive):
+    # Rain of 2 mm a day in the model, 3 in the observations; totals at few leads.
+    with xr.open_dataset(archive / "hindcast.nc", engine="h5netcdf") as file:
+        past = file.load()
+    with xr.open_dataset(archive / "observed.nc", engine="h5netcdf") as file:
+        seen = file.load()
+    draws = np.random.default_rng(1)
+    total = (
+        past["tas"].isel(L=[0, 0]).assign_coords(L=("L", [7, 21], {"units": "days"}))
+    )
+    total = xr.zeros_like(total) + xr.DataArray([14.0, 42.0], dims="L")
+    total = total + draws.random(total.shape)
+    rain = xr.full_like(seen["tas"], 3.0 / 86400) * draws.uniform(0.9, 1.1, (4017, 2))
+    total.assign_attrs(units="mm").rename("tas").to_netcdf(
+        archive / "hindcast.nc", engine="h5netcdf"
+    )
+    rain.assign_attrs(units="kg m-2 s-1").to_netcdf(
+        archive / "observed.nc", engine="h5netcdf"
+    )
+    assert call(archive, "--aggregate", "accumulated", "--method", "mapping-ratio") == 0
+    with xr.open_dataset(archive / "terciles.nc", engine="h5netcdf") as found:
+        assert found["edges"].attrs["units"] == "mm"
+        middle = found["edges"].mean(["cell", "start", "edge"]).values
+        np.testing.assert_allclose(middle, [21.0, 42.0], rtol=0.03)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -107,7 +107,7 @@ def s2s(
     truth = _same_units(truth, past, aggregate)
     sources = [hindcast, observed]
     with workers(scheduler):
-        laid = align_observations(truth, past["start"], past["lead"])
+        laid = align_observations(truth, past["start"], _days(past, periods))
         missing = laid.attrs.pop("pairs_not_observed")
         model, laid = _aggregated(past, laid, periods, aggregate)
         made = tercile_forecast(model, laid, method=how, training=training).compute()
@@ -169,12 +169,25 @@ def _windows(text: str) -> dict[str, tuple[float, float]] | None:
     return found
 
 
+def _days(past: xr.DataArray, periods: dict[str, Any] | None) -> xr.DataArray:
+    """Return the leads of the observed days that are needed: every day of a period."""
+    import numpy as np
+    import xarray as xr
+
+    if periods is None:
+        return past["lead"]
+    # Totals since the start come with few leads; what fell between them is daily.
+    last = max(end for _, end in periods.values())
+    days = np.arange(np.ceil(last)) + 0.5
+    return xr.DataArray(days, dims="lead", attrs={"units": "days"}, name="lead")
+
+
 def _variable(path: Path, name: str, units: str | None) -> xr.DataArray:
     """Return a variable of a file, with units where they are given."""
     from tilth.core.errors import InputError
     from tilth.forcing.files import open_forcing
 
-    data = open_forcing(path)
+    data = open_forcing(path, chunks={})
     if name not in data.data_vars:
         raise InputError(
             f"{path} has no {name}; it has {', '.join(map(str, data.data_vars))}"

@@ -157,6 +157,20 @@ def test_a_window_with_a_missing_day_is_missing_and_one_without_days_refused():
         lead_windows(forecast, {"a": (0, 2)}, method="median")
 
 
+def test_a_day_that_is_not_among_the_leads_is_not_passed_over():
+    weekly = xr.DataArray([1.0, 2.0, 3.0], {"lead": [0.5, 1.5, 3.5]})
+    for method in ("mean", "sum"):
+        with pytest.raises(InputError, match="no lead of day 2"):
+            lead_windows(weekly, {"a": (0, 4)}, method=method)
+
+
+def test_a_sum_counts_each_day_once_and_a_mean_may_have_several_leads_of_it():
+    twice = xr.DataArray([1.0, 2.0, 3.0, 4.0], {"lead": [0.25, 0.75, 1.25, 1.75]})
+    assert lead_windows(twice, {"a": (0, 2)}).item() == 2.5
+    with pytest.raises(InputError, match="2 leads on day 0"):
+        lead_windows(twice, {"a": (0, 2)}, method="sum")
+
+
 def test_hindcasts_of_a_forecast_start_on_its_date_and_never_in_its_year():
     found = same_day_starts(starts("2020-02-29", "2020-06-04"), range(2016, 2020))
     days = found.dt.strftime("%m-%d").values

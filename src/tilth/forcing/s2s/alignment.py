@@ -226,7 +226,8 @@ def lead_windows(
     Raises
     ------
     InputError
-        If a window has no lead, a total is not there, or the method is another one.
+        If a window lacks a day, a total is not there, a sum is asked for of more than
+        one lead per day, or the method is another one.
 
     Notes
     -----
@@ -244,11 +245,7 @@ def lead_windows(
             parts.append(_difference(forecast, days, name, first, last, lead_dim))
             continue
         inside = np.flatnonzero((days >= first) & (days < last))
-        if not inside.size:
-            raise InputError(
-                f"the window {name} ({first:g} to {last:g} days) has no lead: the "
-                f"forecast has {days.min():g} to {days.max():g} days"
-            )
+        _check_days(days[inside], days, name, first, last, method)
         chosen = forecast.isel({lead_dim: inside})
         reduce = chosen.mean if method == "mean" else chosen.sum
         parts.append(reduce(lead_dim, skipna=False, keep_attrs=True))
@@ -262,6 +259,31 @@ def lead_windows(
     if method == "sum" and str(attrs.get("units", "")).endswith((" day-1", "/day")):
         attrs["units"] = attrs["units"].removesuffix(" day-1").removesuffix("/day")
     return result.transpose(*forecast.dims).assign_attrs(attrs)
+
+
+def _check_days(
+    inside: np.ndarray,
+    days: np.ndarray,
+    name: str,
+    first: float,
+    last: float,
+    method: str,
+) -> None:
+    """Raise unless every day of a window is there, for a sum exactly once."""
+    wanted = np.arange(np.floor(first), np.ceil(last))
+    there, times = np.unique(np.floor(inside), return_counts=True)
+    absent = np.setdiff1d(wanted, there)
+    if absent.size:
+        raise InputError(
+            f"the window {name} ({first:g} to {last:g} days) has no lead of day "
+            f"{absent[0]:g}: the forecast has {days.min():g} to {days.max():g} days"
+        )
+    if method == "sum" and (times > 1).any():
+        day = there[times.argmax()]
+        raise InputError(
+            f"the window {name} has {times.max()} leads on day {day:g}: a sum is over "
+            "days, make the forecast daily first"
+        )
 
 
 def _difference(
