@@ -223,6 +223,26 @@ def test_one_year_of_observations_has_no_climatology_and_says_so(
     assert "crps_climatology" not in open_all(out)
 
 
+@pytest.mark.realdata
+def test_four_members_of_a_real_index_score_as_computed_elsewhere(dataset, tmp_path):
+    folder, out = dataset("rmm1-hindcasts"), tmp_path / "s.nc"
+    options = ("--observed-variable", "rmm1", "--window", 7, "--out", out)
+    hindcasts = folder / "GMAO-GEOS-V2p1.RMM1.nc"
+    observed = folder / "RMM1.observed.interannual.1974-06.2017-07.nc"
+    assert run(hindcasts, observed, *options) == 0
+    found = open_all(out).isel(site=0)
+    # properscoring and scoringrules on the same pairs, without taking the bias out.
+    assert float(found["crps"][0]) == pytest.approx(0.35578, abs=5e-6)
+    assert float(found["crps_fair"][0]) == pytest.approx(0.35169, abs=5e-6)
+    acc = found["correlation"].isel(lead=[0, 6, 13, 20, 27, 34, 41])
+    expected = [0.9782, 0.9152, 0.8110, 0.6461, 0.4791, 0.3931, 0.3115]
+    np.testing.assert_allclose(acc, expected, atol=5e-5)
+    # At four weeks the members' number decides the sign of the skill.
+    lead = found.isel(lead=27)
+    assert float(lead["crpss_of_lead"]) < 0 < float(lead["crpss_fair_of_lead"])
+    assert (found["members"] == 4).all()
+
+
 def test_files_that_do_not_fit_are_refused_with_the_way_out(tmp_path, observed, capsys):
     ours = save(ensemble(observed, 4.0), tmp_path / "f.nc")
     theirs = save(observed, tmp_path / "o.nc")

@@ -35,6 +35,9 @@ def score(
     variable: str | None = typer.Option(
         None, help="Variable to score, where a file has several."
     ),
+    observed_variable: str | None = typer.Option(
+        None, "--observed-variable", help="That of the observations, if another."
+    ),
     units: str | None = typer.Option(None, help="Of files that state none."),
     clusters: str | None = typer.Option(
         None,
@@ -73,7 +76,7 @@ def score(
 
     ours, daily = at_common_places(
         read_forecast(forecast, variable, units),
-        read_observed(observed, variable, units),
+        read_observed(observed, observed_variable or variable, units),
     )
     other = None
     if against is not None:

@@ -99,7 +99,9 @@ def read_observed(path: Path, variable: str | None, units: str | None) -> xr.Dat
             f"{path} needs observations along time; it has "
             f"{', '.join(map(str, data.dims))}"
         )
-    return data.transpose("time", ...)
+    # Archives mark gaps by values without a date.
+    dated = data["time"].notnull().values
+    return data.isel(time=dated.nonzero()[0]).transpose("time", ...)
 
 
 def at_common_places(

@@ -36,6 +36,9 @@ MEANING = {
     "spread_error": ("1", "spread over error of the ensemble mean"),
 }
 
+#: Values of climatologies kept in memory at a time.
+_AT_ONCE = 4_000_000
+
 
 def cases(forecast: xr.DataArray, observed: xr.DataArray) -> xr.Dataset:
     """Score every start, lead and site.
@@ -100,14 +103,23 @@ def climatology(
     valid = valid_times(start, lead)
     words = ""
     for i in track(range(lead.size), "climatology"):
-        target = valid.isel(lead=i, drop=True)
-        target = xr.DataArray(target.values, dims="start")
+        target = xr.DataArray(valid.isel(lead=i).values, dims="start")
         groups = start_groups(times, target, window=window)
         words = groups.description
-        for k in range(start.size):
-            members = xr.DataArray(values[groups.of(k)], dims=("member", "site"))
-            seen = aligned[k, i].drop_vars(list(aligned.coords))
-            result[k, i] = crps_both(members, seen)["crps"].values
+        taken = [groups.of(k) for k in range(start.size)]
+        most = max(members.size for members in taken)
+        step = max(1, _AT_ONCE // (most * daily.sizes["site"]))
+        for k in range(0, start.size, step):
+            some = taken[k : k + step]
+            # Starts differ in how many days they may take: the rest is missing.
+            drawn = np.full((len(some), daily.sizes["site"], most), np.nan)
+            for row, members in zip(drawn, some, strict=True):
+                row[:, : members.size] = values[members].T
+            seen = aligned[k : k + step, i].values
+            result[k : k + step, i] = crps_both(
+                xr.DataArray(drawn, dims=("start", "site", "member")),
+                xr.DataArray(seen, dims=("start", "site")),
+            )["crps"].values
     years = np.unique(daily["time"].dt.year.values)
     kind = words.replace("starts of", "observed").replace("target's", "forecast's own")
     return result, f"{kind}; {years[0]}-{years[-1]}"
