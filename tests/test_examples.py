@@ -82,6 +82,22 @@ def check_forcing_adjust(text):
     assert changes["EQM"][0] > changes["truth"][0] + 1.0
 
 
+def check_forcing_patterns(text):
+    """The pattern finds what interpolation cannot; a model of other days is refused."""
+    rows = {
+        name.strip(): (float(rho), float(spread))
+        for name, rho, spread in re.findall(
+            r"^  (\D+) (\S+)   spread (\S+)$", text, re.M
+        )
+    }
+    assert rows["pattern, corrected"][0] > rows["interpolated"][0] + 0.2
+    assert rows["pattern, conditional"][1] < 0.7
+    assert 0.8 < rows["pattern, corrected"][1] < 1.2
+    assert "refused: pr does not follow the weather that was observed" in text
+    assert number_after(text, "interpolated: error of means") > 50
+    assert number_after(text, "transferred: error of means") < 15
+
+
 def check_leaf_temperature(text):
     """Leaves that sense nothing look as if they did; one question tells them apart."""
     gains = re.findall(r"^ +(?:shuffled|by day) +(\S+) (\S+)$", text, re.M)
@@ -117,6 +133,7 @@ CHECKS = {
     "chambers_fluxes": check_chambers_fluxes,
     "forcing_s2s": check_forcing_s2s,
     "forcing_adjust": check_forcing_adjust,
+    "forcing_patterns": check_forcing_patterns,
     "land_emulator": check_land_emulator,
     "leaf_temperature": check_leaf_temperature,
     "rivers_flood": check_rivers_flood,

@@ -95,6 +95,11 @@ STUDIES: dict[str, Study] = {
             "tilth.studies.s2s_terciles:run",
         ),
         Study(
+            "local_weather",
+            "Local rain from coarse fields: mapping mends where, the pattern when",
+            "tilth.studies.local_weather:run",
+        ),
+        Study(
             "warming_signal",
             "Which adjustment methods keep the climate-change signal of the model?",
             "tilth.studies.warming_signal:run",
