@@ -129,3 +129,16 @@ def test_one_year_of_training_and_strange_settings_are_refused():
         blend_weights(shares, came, caution=-1.0)
     with pytest.raises(InputError, match="three categories"):
         blend_weights(shares.isel(category=[0, 1]), came)
+
+
+def test_weights_are_the_same_on_dask():
+    shares, came = cases(11, skill=0.3)
+    area = xr.DataArray([1.0, 2.0, 0.5], dims="cell")
+    chunked = shares.chunk(start=7, cell=1), came.chunk(start=20, cell=2)
+    for options in ({}, {"pool": ["cell"], "weights": area}):
+        plain = blend_weights(shares, came, **options)
+        lazy = blend_weights(*chunked, **options)
+        assert lazy.chunks is not None
+        np.testing.assert_allclose(lazy.compute(), plain, rtol=1e-12)
+    each = blend_weights(shares, came)
+    np.testing.assert_array_equal(blend_weights(*chunked).values, each.values)

@@ -145,8 +145,9 @@ def _terciles(part: Part, pair: Pair) -> None:
     )
     usual = lead_climatology(pair.observed, window=TRAINING.window)
     part.notes.append(
-        "The observed index keeps its interannual part, which the models' bias "
-        "removal takes for a bias of the year; the climatology of a start, from the "
-        f"other years within {TRAINING.window:g} days, varies by "
-        f"{float(usual.std()):.2f} (standard deviation)."
+        "The observed index keeps its variability between years: the climatology of a "
+        f"start, from the other years within {TRAINING.window:g} days, varies by "
+        f"{float(usual.std()):.2f} (standard deviation). The index is far smoother than "
+        "the weather of one place: its skill is no measure of that of rain or warmth. "
+        "A regression needs no blend here, and loses a little by its caution."
     )
