@@ -147,7 +147,8 @@ def _terciles(part: Part, pair: Pair) -> None:
     part.notes.append(
         "The observed index keeps its variability between years: the climatology of a "
         f"start, from the other years within {TRAINING.window:g} days, varies by "
-        f"{float(usual.std()):.2f} (standard deviation). The index is far smoother than "
-        "the weather of one place: its skill is no measure of that of rain or warmth. "
+        f"{float(usual.std()):.2f} (standard deviation). The index is far smoother "
+        "than the weather of one place: its skill is no measure of that of rain or "
+        "warmth. "
         "A regression needs no blend here, and loses a little by its caution."
     )
