@@ -10,7 +10,7 @@ import xarray as xr
 from tilth.core.errors import InputError
 from tilth.core.regrid_cells import latlon_grid
 from tilth.forcing.patterns.predictors import Field, Fields, as_fields
-from tilth.forcing.patterns.synchrony import synchrony_test
+from tilth.forcing.patterns.synchrony import TARGETS, spread_out, synchrony_test
 from tilth.forcing.patterns.transforms import Transform
 
 __all__ = [
@@ -283,6 +283,7 @@ def _synchronous(
     enough = np.flatnonzero(np.isfinite(y).sum(axis=0) >= LEAST_DAYS)
     if not enough.size:
         return
+    enough = enough[spread_out(enough.size, TARGETS)]
     used = [windows[n] for n in number[enough]]
     same = np.repeat(
         [field.same_quantity for field in fields], [f.size for f in fields]
@@ -291,7 +292,7 @@ def _synchronous(
         used = [at[same[at]] for at in used]
     whole = np.isfinite(x[:, np.unique(np.concatenate(used))]).all(axis=1)
     found = synchrony_test(
-        x[whole], transform.forward(y[whole][:, enough]), labels[whole], used
+        x[whole], transform.forward(y[np.ix_(whole, enough)]), labels[whole], used
     )
     names = ", ".join(f.name for f in fields if f.same_quantity or not same.any())
     if not found.synchronous:

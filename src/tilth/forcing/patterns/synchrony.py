@@ -14,7 +14,7 @@ import numpy as np
 
 from tilth.core.errors import InputError
 
-__all__ = ["Synchrony", "synchrony_test"]
+__all__ = ["TARGETS", "Synchrony", "spread_out", "synchrony_test"]
 
 #: Days of the running mean: weather systems pass in about five.
 _SMOOTHING = 5
@@ -38,7 +38,7 @@ _CLEARLY = 1.25
 _LEAST = 0.3
 
 #: Targets, and predictors of each, that are looked at.
-_TARGETS, _COLUMNS = 20, 60
+TARGETS, _COLUMNS = 20, 60
 
 #: With fewer seasons than that the whole is cut into so many blocks instead.
 _FEWEST, _BLOCKS = 4, 12
@@ -136,10 +136,10 @@ def synchrony_test(
     season = np.arange(len(blocks))
     draws = _wrong_pairings(season.size, np.random.default_rng(seed))
     own, wrong, by_lag = 0.0, np.zeros(len(draws)), np.zeros(2 * _FAR_LAGS + 1)
-    chosen = _some(targets.shape[1], _TARGETS)
+    chosen = spread_out(targets.shape[1], TARGETS)
     for j in chosen:
         at = np.arange(features.shape[1]) if columns is None else columns[j]
-        x = _standard(features[:, at[_some(at.size, _COLUMNS)]].T)[:, rows]
+        x = _standard(features[:, at[spread_out(at.size, _COLUMNS)]].T)[:, rows]
         y = _standard(targets[:, [j]].T)[0, rows]
         products = _products(_smooth(x), _smooth(y), _LAGS)
         own += np.abs(products[..., season, season].sum(axis=-1)).max()
@@ -157,8 +157,26 @@ def synchrony_test(
     )
 
 
-def _some(size: int, most: int) -> np.ndarray:
-    """Return up to so many positions, from the first to the last."""
+def spread_out(size: int, most: int) -> np.ndarray:
+    """Return up to so many positions, evenly from the first to the last.
+
+    Parameters
+    ----------
+    size : int
+        Number of positions there are.
+    most : int
+        Number wanted at most.
+
+    Returns
+    -------
+    numpy.ndarray of int
+        Rising.
+
+    Examples
+    --------
+    >>> spread_out(100, 3)
+    array([ 0, 49, 99])
+    """
     return np.unique(np.linspace(0, size - 1, most).astype(int))
 
 

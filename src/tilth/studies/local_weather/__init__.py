@@ -243,8 +243,8 @@ def _found(value: dict[str, float], case: Case) -> str:
     said.append(
         "Interpolated, mapped, and learnt from the pattern, the map of means "
         f"correlates with the observed one by {three(where)}, that of wet days by "
-        f"{three(wet)}, and days in time by {three(when)}: mapping mends where, the pattern mends "
-        "when, and how often it rains."
+        f"{three(wet)}, and days in time by {three(when)}: mapping mends where, the "
+        "pattern mends when, and how often it rains."
     )
     said.append(
         f"Of models with other days the guard lets "
