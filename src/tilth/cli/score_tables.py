@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from tilth.core.errors import InputError
 from tilth.core.progress import track
-from tilth.forcing.s2s.alignment import align_observations, lead_days, valid_times
-from tilth.forcing.s2s.training import start_groups
+from tilth.forcing.s2s.alignment import (
+    align_observations,
+    calendar_day,
+    lead_days,
+    valid_times,
+)
 from tilth.stats import (
     block_bootstrap,
     cluster_bootstrap,
@@ -86,28 +91,38 @@ def climatology(
     Returns
     -------
     xarray.DataArray, dimensions (start, lead, site)
-        CRPS.
+        CRPS; NaN where no other year has such a date.
     str
         What the climatology is, in words.
 
     Raises
     ------
     InputError
-        If there is no other year for a start.
+        If all observations are of one year.
     """
     aligned = align_observations(daily, start, lead).drop_vars("valid_time")
     aligned = aligned.transpose("start", "lead", "site")
-    times = daily["time"].rename(time="start").drop_vars("start")
     values = daily.transpose("time", "site").values
     result = xr.full_like(aligned, np.nan, dtype=float)
     valid = valid_times(start, lead)
-    words = ""
+    (days, circle), years = calendar_day(daily["time"]), daily["time"].dt.year.values
+    if np.unique(years).size < 2:
+        raise InputError(
+            f"all observations are of {years[0]}: a climatology needs other years"
+        )
+    around: dict[int, np.ndarray] = {}  # day of the year -> observed days near it
     for i in track(range(lead.size), "climatology"):
         target = xr.DataArray(valid.isel(lead=i).values, dims="start")
-        groups = start_groups(times, target, window=window)
-        words = groups.description
-        taken = [groups.of(k) for k in range(start.size)]
-        most = max(members.size for members in taken)
+        taken = []
+        for day, year in zip(
+            calendar_day(target)[0], target.dt.year.values, strict=True
+        ):
+            if day not in around:
+                apart = np.abs(days - day)
+                near = np.minimum(apart, circle - apart) <= window
+                around[day] = np.flatnonzero(near)
+            taken.append(around[day][years[around[day]] != year])
+        most = max([1, *(members.size for members in taken)])
         step = max(1, _AT_ONCE // (most * daily.sizes["site"]))
         for k in range(0, start.size, step):
             some = taken[k : k + step]
@@ -120,9 +135,10 @@ def climatology(
                 xr.DataArray(drawn, dims=("start", "site", "member")),
                 xr.DataArray(seen, dims=("start", "site")),
             )["crps"].values
-    years = np.unique(daily["time"].dt.year.values)
-    kind = words.replace("starts of", "observed").replace("target's", "forecast's own")
-    return result, f"{kind}; {years[0]}-{years[-1]}"
+    return result, (
+        f"observed dates within {window:g} days, the forecast's own year left out; "
+        f"{years.min()}-{years.max()}"
+    )
 
 
 def by_site(
