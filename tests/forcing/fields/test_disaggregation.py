@@ -176,6 +176,13 @@ def test_on_a_grid_latitude_and_longitude_are_dimensions():
     )
 
 
+def test_one_place_needs_no_dimension():
+    daily = days(cells=2)
+    alone = to_hours(daily.isel(cell=1))
+    assert alone["pr"].dims == ("time",)
+    xr.testing.assert_identical(alone, to_hours(daily).isel(cell=1))
+
+
 def test_gaps_of_days_are_gaps_of_hours():
     daily = days(number=10)
     for name in ("tas", "tasmin", "tasmax", "pr"):

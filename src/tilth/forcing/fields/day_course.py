@@ -168,18 +168,9 @@ def _between(row, mean, low, high):  # pragma: no cover - compiled
         row[:] = mean
         return
     share = (mean - low) / (high - low)
-    row -= bottom
-    row /= top - bottom
-    lower, upper = np.log(_FLATTEST), np.log(_STEEPEST)
-    for _ in range(60):
-        middle = 0.5 * (lower + upper)
-        if (row ** np.exp(middle)).mean() > share:
-            lower = middle
-        else:
-            upper = middle
-        if upper - lower < 1e-13:
-            break
-    shape = row ** np.exp(0.5 * (lower + upper))
+    # The logarithm of zero is one whose powers vanish all the same.
+    logarithm = np.log(np.maximum((row - bottom) / (top - bottom), 1e-300))
+    shape = np.exp(_exponent(logarithm, share) * logarithm)
     # What is left is rounding, unless the mean is out of reach: then the departures
     # from it shrink until they fit between the extremes.
     departure = (shape - shape.mean()) * (high - low)
@@ -190,6 +181,29 @@ def _between(row, mean, low, high):  # pragma: no cover - compiled
     if down * shrink > mean - low:
         shrink = (mean - low) / down
     row[:] = mean + shrink * departure
+
+
+@numba.njit(cache=True, nogil=True)
+def _exponent(logarithm, share):  # pragma: no cover - compiled
+    """Return the exponent that gives powers this mean: Newton's method, bracketed."""
+    lower, upper = np.log(_FLATTEST), np.log(_STEEPEST)
+    place = 0.0
+    for _ in range(60):
+        exponent = np.exp(place)
+        powers = np.exp(exponent * logarithm)
+        excess = powers.mean() - share
+        if excess > 0.0:
+            lower = place
+        else:
+            upper = place
+        slope = exponent * (powers * logarithm).mean()
+        before = place
+        place = place - excess / slope if slope < 0.0 else lower
+        if not lower < place < upper:
+            place = 0.5 * (lower + upper)
+        if abs(place - before) < 1e-13:
+            break
+    return np.exp(place)
 
 
 def smooth_course(mean: np.ndarray, steps: int) -> np.ndarray:

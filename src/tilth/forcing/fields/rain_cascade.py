@@ -126,10 +126,10 @@ class RainCascade:
             one_sided, a = self.at(24.0 * (end - begin) / steps)
             node += 1
             lone, draw = (_uniform(seeds, 2 * node + i) for i in (0, 1))
-            weight = np.where(
-                lone < one_sided,
-                (draw < share).astype(float),
-                betaincinv(2.0 * a * share, 2.0 * a * (1.0 - share), draw),
+            weight = (draw < share).astype(float)
+            both = lone >= one_sided
+            weight[both] = betaincinv(
+                2.0 * a * share, 2.0 * a * (1.0 - share), draw[both]
             )
             first = amount * weight
             parts += [(begin, middle, first), (middle, end, amount - first)]
@@ -165,10 +165,12 @@ def place_keys(
 
 def _mix(keys: np.ndarray) -> np.ndarray:
     """Scramble integers: the finaliser of SplitMix64 (Steele et al. 2014)."""
-    keys = np.asarray(keys, np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    shape = np.shape(keys)
+    # Numbers alone would warn of the overflow that is meant.
+    keys = np.atleast_1d(np.asarray(keys, np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
     keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return keys ^ (keys >> np.uint64(31))
+    return (keys ^ (keys >> np.uint64(31))).reshape(shape)
 
 
 def _day_seeds(keys: np.ndarray, days: np.ndarray) -> np.ndarray:
