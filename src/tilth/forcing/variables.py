@@ -12,8 +12,8 @@ from tilth.core.constants import WATER_DENSITY
 from tilth.core.errors import InputError, UnitsError
 from tilth.core.units import convert, convert_values
 
-#: Precipitation this little below zero is rounding of a packed file, mm day-1:
-#: NCEP's reanalysis has -1e-5, ERA5 -5e-5, GRIB packing reaches -1e-3.
+#: Precipitation this little below zero is rounding of a packed file, mm day-1: NCEP's
+#: reanalysis has -1e-5, ERA5 -5e-5; no gauge tells twenty times that from nothing.
 ROUNDING_BELOW_ZERO = 1e-3
 
 #: More steps than this that never fall are an amount that grows, not a rate.
@@ -105,7 +105,7 @@ _FLUX = "surface_downwelling_{}_flux_in_air"
 
 #: Short name of CMIP -> what it is. Bounds are a little beyond the records of WMO's
 #: Archive of Weather and Climate Extremes: 184 K to 330 K of air, 305 mm of rain in 42
-#: minutes, 33 kPa on Everest to 108.5 kPa in Siberia, gusts of 113 m s-1. Other names
+#: minutes, 33 kPa on Everest to 108.4 kPa in Siberia, gusts of 113 m s-1. Other names
 #: are those of ERA5, E-OBS and ECA&D, Daymet, and ALMA.
 VARIABLES: dict[str, ForcingVariable] = dict(
     (

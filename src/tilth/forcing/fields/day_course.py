@@ -12,8 +12,7 @@ from tilth.core.errors import InputError
 from tilth.physics.solar import sun_position
 
 #: Hours from noon to the highest temperature, decay of the night (relative to its
-#: length), hours from sunrise to the lowest: air at 1.5 m, Parton & Logan (1981),
-#: table 1.
+#: length), hours from sunrise to the lowest: air at 1.5 m, Parton & Logan (1981).
 LAG, DECAY, RISE = 1.86, 2.20, -0.17
 
 #: Beyond these lengths of the day (h) there is no sunrise to speak of; temperature
