@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilth.core.errors import InputError
+from tilth.gnss.positions import decimal_year, read_positions, read_steps
 from tilth.gnss.positions.midas import (
     median_slope,
     midas,
     midas_pairs,
     midas_velocity,
-    printed_years,
+    step_years,
 )
 
 STEP = 2015.5674
@@ -37,7 +38,7 @@ def read_tenv3(path):
 def series(years=4.0, rate=(3.0, -2.0, 1.0), noise=0.0, seed=0):
     """Return daily positions (m) with velocities in mm yr-1."""
     days = pd.date_range("2010-01-01 12:00", periods=round(years * 365.25))
-    t = printed_years(days.values) - 2010.0
+    t = decimal_year(days.values).round(4) - 2010.0
     draws = np.random.default_rng(seed).normal(size=(3, days.size))
     values = 1e-3 * (np.outer(rate, t) + noise * draws)
     names = ("east", "north", "up")
@@ -136,7 +137,7 @@ def test_no_pair_spans_a_step():
 
 def test_a_step_a_season_and_outliers_do_not_move_the_velocity():
     data = series(6.0, noise=1.0)
-    t = printed_years(data["time"].values)
+    t = decimal_year(data["time"].values)
     clean = midas_velocity(data)["velocity"]
     spoiled = data.copy()
     spoiled["up"] = data["up"] + 0.05 * (t > 2013.0) + 0.01 * np.sin(2 * np.pi * t)
@@ -182,9 +183,9 @@ def test_the_scatter_of_the_velocity_is_what_the_standard_error_is_built_on():
     st.sets(st.integers(200, 1300), max_size=3),
 )
 def test_a_straight_line_is_found_whatever_the_gaps(days, rate, steps):
-    years = printed_years(
+    years = decimal_year(
         np.datetime64("2010-01-01") + np.array(sorted(days), "timedelta64[D]")
-    )
+    ).round(4)
     at = [2010.0 + s / 365.25 for s in steps]
     pairs = midas_pairs(years, at)
     gaps = years[pairs[:, 1]] - years[pairs[:, 0]]
@@ -194,10 +195,25 @@ def test_a_straight_line_is_found_whatever_the_gaps(days, rate, steps):
         assert found.velocity == pytest.approx(rate, abs=1e-9)
 
 
-def test_decimal_years_are_those_that_files_print():
-    # 14APR02 is printed 2014.2505 and 95MAY19 1995.3785.
-    days = np.array(["2014-04-02T12:00", "1995-05-19"], "datetime64[ns]")
-    assert printed_years(days).tolist() == [2014.2505, 1995.3785]
+@pytest.mark.realdata
+def test_a_station_read_from_its_files_gives_the_same_numbers(dataset):
+    folder = dataset("station-positions") / "midas_dutc"
+    positions = read_positions(folder / "DUTC.IGS08.tenv")
+    steps = read_steps(folder / "DUTC.IGS08.step")
+    found = midas_velocity(positions, steps["time"].values)
+    np.testing.assert_allclose(
+        1e3 * found["velocity"], [-6.780, -21.395, 0.573], atol=2e-3
+    )
+    assert (found.attrs["epochs"], found.attrs["pairs"]) == (545, 229)
+
+
+def test_dates_of_steps_are_the_days_noons_to_four_digits():
+    # 15JUL27 stands beside 2015.5674 in the release's file of steps.
+    for moment in ("2015-07-27", "2015-07-27T23:00"):
+        assert step_years([np.datetime64(moment)]).tolist() == [2015.5674]
+    assert step_years([2016.0, 2015.5]).tolist() == [2015.5, 2016.0]
+    with pytest.raises(InputError, match="decimal years"):
+        step_years(["soon"])
 
 
 def test_less_than_a_year_and_disorder_are_refused():

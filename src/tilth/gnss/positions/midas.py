@@ -17,18 +17,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.gnss.positions.series import (
+    COMPONENTS,
+    POSITION_LIMIT,
+    decimal_year,
+    usable,
+)
 
 #: Two epochs are a year apart if they are to within this, yr.
 TOLERANCE = 0.001
 
-#: Positions and standard errors beyond these are no measurements, m.
-POSITION_LIMIT, HORIZONTAL_LIMIT, VERTICAL_LIMIT = 99.9, 0.03, 0.1
+#: Standard errors beyond these are no measurements, m.
+HORIZONTAL_LIMIT, VERTICAL_LIMIT = 0.03, 0.1
 
 #: Slopes are trimmed this many robust standard deviations from the median.
 _TRIM = 2.0
@@ -42,7 +49,8 @@ _MEDIAN_TO_MEAN = 1.2533
 #: Pairs an epoch is in, at most; and the factor that correlated noise asks for.
 _PAIRS_PER_EPOCH, _CORRELATED = 4.0, 3.0
 
-_COMPONENTS = ("east", "north", "up")
+#: Decimal years have this many digits in the files of NGL.
+_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,9 @@ class MidasVelocity:
         return 1.0 - self.kept / self.pairs
 
 
-def midas_pairs(years: np.ndarray, steps: Sequence[float] = ()) -> np.ndarray:
+def midas_pairs(
+    years: np.ndarray, steps: Sequence[float] | np.ndarray = ()
+) -> np.ndarray:
     """Pair epochs that are a year apart, as near as there are, across no step.
 
     Forward in time, an epoch is paired with the one a year later; where there is none,
@@ -195,7 +205,9 @@ def _median_and_spread(values: np.ndarray) -> tuple[float, float]:
 
 
 def midas(
-    years: np.ndarray, positions: np.ndarray, steps: Sequence[float] = ()
+    years: np.ndarray,
+    positions: np.ndarray,
+    steps: Sequence[float] | np.ndarray = (),
 ) -> list[MidasVelocity]:
     """Return the MIDAS velocity of each component of a series.
 
@@ -238,20 +250,21 @@ def midas(
 
 
 def usable_epochs(positions: xr.Dataset) -> np.ndarray:
-    """Return which epochs MIDAS takes: finite, near the reference, well determined.
+    """Return which epochs MIDAS takes: near the reference and well determined.
 
     Parameters
     ----------
     positions : xarray.Dataset
-        Daily positions with ``east``, ``north``, ``up`` and, where known, their
-        standard errors ``east_se``, ``north_se``, ``up_se``, all in m.
+        As `tilth.gnss.positions.position_series` returns them.
 
     Returns
     -------
     numpy.ndarray of bool, shape (time,)
+        Those within 99.9 m of the reference and with standard errors of at most
+        0.03 m (east, north) and 0.1 m (up), as in the original program.
     """
     good = np.ones(positions.sizes["time"], bool)
-    for name in _COMPONENTS:
+    for name in COMPONENTS:
         good &= np.abs(positions[name].values) <= POSITION_LIMIT
         se = f"{name}_se"
         if se in positions:
@@ -260,44 +273,53 @@ def usable_epochs(positions: xr.Dataset) -> np.ndarray:
     return good
 
 
-def printed_years(time: np.ndarray) -> np.ndarray:
-    r"""Return the decimal years that NGL prints for days: four digits.
-
-    .. math:: 2000 + (\mathrm{MJD} - 51544) / 365.25
-
-    with MJD the day's number. Whether two epochs are "a year apart" depends on the
-    rounding.
+def step_years(steps: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Return dates of steps as decimal years of those days' noons, as NGL prints them.
 
     Parameters
     ----------
-    time : array_like of datetime64, shape (epoch,)
-        Any moment of the days.
+    steps : sequence of datetime64, or of float
+        Dates; decimal years stay as they are.
 
     Returns
     -------
-    numpy.ndarray of float, shape (epoch,)
+    numpy.ndarray of float, shape (step,)
+        Of four digits, sorted.
+
+    Raises
+    ------
+    InputError
+        If they are neither.
 
     Examples
     --------
-    >>> printed_years(np.array(["2014-04-02T12:00"], "datetime64[ns]"))
-    array([2014.2505])
+    >>> step_years([np.datetime64("2015-07-27")]).tolist()
+    [2015.5674]
     """
-    days = np.asarray(time).astype("datetime64[D]") - np.datetime64("2000-01-01", "D")
-    return np.round(2000.0 + days.astype(float) / 365.25, 4)
+    try:
+        given = np.asarray(steps)
+        if given.dtype.kind == "M":
+            noon = given.astype("datetime64[D]") + np.timedelta64(12, "h")
+            given = np.round(decimal_year(noon), _DIGITS)
+        return np.sort(given.astype(float).ravel())
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"steps need dates (datetime64) or decimal years, got {steps}"
+        ) from error
 
 
 def midas_velocity(
-    positions: xr.Dataset, steps: Sequence[float] | np.ndarray = ()
+    positions: xr.Dataset, steps: Sequence[Any] | np.ndarray = ()
 ) -> xr.Dataset:
     """Return the MIDAS velocity of a station.
 
     Parameters
     ----------
     positions : xarray.Dataset
-        Daily positions along ``time``: ``east``, ``north``, ``up``, with standard
-        errors where known, in m.
-    steps : sequence of float or of datetime64
-        Decimal years or dates of steps.
+        As `tilth.gnss.positions.position_series` returns them, in m. Rows that are
+        flagged, and those that the method does not take, are left out.
+    steps : sequence of datetime64, or of float
+        Dates, or decimal years, of steps.
 
     Returns
     -------
@@ -311,19 +333,20 @@ def midas_velocity(
     InputError
         If fewer than two epochs are usable or no pair is left.
     """
-    good = usable_epochs(positions)
+    rows = usable(positions)
+    good = usable_epochs(rows)
     if good.sum() < 2:
         raise InputError(
-            f"{int(good.sum())} of {good.size} epochs are usable: positions beyond "
+            f"{int(good.sum())} of {good.size} epochs can be used: positions beyond "
             f"{POSITION_LIMIT} m or with standard errors above {HORIZONTAL_LIMIT} m "
             f"({VERTICAL_LIMIT} m for up) are no measurements; check the units"
         )
-    years = printed_years(positions["time"].values[good])
-    at = np.asarray(steps)
-    if at.dtype.kind == "M":
-        at = printed_years(at)
-    columns = np.column_stack([positions[name].values[good] for name in _COMPONENTS])
-    found = midas(years, columns, list(at))
+    rows = rows.isel(time=good)
+    # What is a year apart depends on the four digits that the files print.
+    there = "decimal_year" in rows.coords
+    years = rows["decimal_year"].values if there else decimal_year(rows["time"].values)
+    columns = np.column_stack([rows[name].values for name in COMPONENTS])
+    found = midas(np.round(years, _DIGITS), columns, step_years(steps))
     rate = {"units": "m yr-1"}
     return xr.Dataset(
         {
@@ -332,7 +355,7 @@ def midas_velocity(
             "slope_spread": ("component", [v.spread for v in found], rate),
             "trimmed": ("component", [v.trimmed for v in found], {"units": "1"}),
         },
-        {"component": list(_COMPONENTS)},
+        {"component": list(COMPONENTS)},
         {
             "method": "MIDAS (Blewitt et al. 2016)",
             "epochs": int(good.sum()),
