@@ -18,9 +18,10 @@ from tilth.core import plotting
 from tilth.core.errors import InputError
 from tilth.core.regrid import bilinear
 from tilth.forcing.patterns.downscaling import PatternDownscaling
-from tilth.forcing.patterns.seasons import check_not_trained_on, season_labels
+from tilth.forcing.patterns.seasons import season_labels
 from tilth.forcing.patterns.simulated import simulated_weather
 from tilth.forcing.patterns.transfer import Transfer
+from tilth.forcing.split import check_not_trained_on
 
 coarse, local = simulated_weather(winters=10, places=12, seed=1)
 late = season_labels(local.time) > 1990

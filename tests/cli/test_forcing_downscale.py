@@ -7,9 +7,10 @@ from typer.testing import CliRunner
 from tilth.core.errors import InputError
 from tilth.core.files import read_netcdf, write_netcdf
 from tilth.forcing.patterns.downscaling import PatternDownscaling
-from tilth.forcing.patterns.seasons import check_not_trained_on, season_labels
+from tilth.forcing.patterns.seasons import season_labels
 from tilth.forcing.patterns.simulated import simulated_weather
 from tilth.forcing.patterns.transfer import Transfer
+from tilth.forcing.split import check_not_trained_on
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,11 @@ import xarray as xr
 
 from tilth.core.errors import InputError
 from tilth.core.files import read_netcdf, write_netcdf
+from tilth.forcing.adjust import QDM
 from tilth.forcing.patterns.downscaling import PatternDownscaling
-from tilth.forcing.patterns.seasons import (
-    check_not_trained_on,
-    common_times,
-    season_folds,
-    season_labels,
-    training_periods,
-)
+from tilth.forcing.patterns.seasons import common_times, season_folds, season_labels
 from tilth.forcing.patterns.simulated import simulated_weather
+from tilth.forcing.split import check_not_trained_on, training_periods
 
 
 def days(*stretches, **options):
@@ -103,3 +99,18 @@ def test_times_that_do_not_match_are_not_dropped_unseen():
         common_times(coarse[::-1], local)
     half = common_times(coarse[:180], local)
     assert half[0].sizes["time"] == 180
+
+
+def test_an_adjusted_series_is_not_scored_on_the_years_of_its_training():
+    time = days(("1981-01-01", "1990-12-31"))
+    model = xr.DataArray(
+        np.arange(time.size) % 17.0,
+        {"time": time.values},
+        ["time"],
+        attrs={"units": "K"},
+    )
+    adjuster = QDM(kind="+").fit((model + 1.0).assign_attrs(units="K"), model[::-1])
+    with pytest.raises(InputError, match="were learnt from"):
+        check_not_trained_on(adjuster.apply(model))
+    later = model.assign_coords(time=days(("1991-01-01", "2000-12-30")).values[:3652])
+    check_not_trained_on(adjuster.apply(later))

@@ -22,6 +22,7 @@ from tilth.core.errors import InputError
 from tilth.core.files import read_netcdf, write_netcdf
 from tilth.core.model import stamp
 from tilth.forcing.adjust.groups import DayWindow, require_dates
+from tilth.forcing.split import ATTRIBUTE, training_periods
 from tilth.forcing.variables import convert_forcing
 
 #: How a difference between two climates is measured: as a sum or as a ratio.
@@ -103,6 +104,7 @@ class Method(abc.ABC):
         table.attrs = {
             **table.attrs,
             "units": units,
+            ATTRIBUTE: training_periods(observed["time"]),
             "training_observed": describe_period(observed["time"]),
             "training_modelled": describe_period(modelled["time"]),
         }
@@ -190,6 +192,7 @@ class Adjuster:
             "units": self.table.attrs["units"],
             "adjustment_method": type(self.method).__name__,
             "adjustment_settings": json.dumps(self.method.settings()),
+            ATTRIBUTE: self.table.attrs[ATTRIBUTE],
             "training_observed": self.table.attrs["training_observed"],
             "training_modelled": self.table.attrs["training_modelled"],
         }

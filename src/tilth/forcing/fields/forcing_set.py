@@ -19,6 +19,7 @@ from tilth.forcing.fields.elevation import move_to_elevation, surface_pressure
 from tilth.forcing.fields.rain_analogs import RainAnalogs
 from tilth.forcing.fields.rain_cascade import RainCascade
 from tilth.forcing.files import days_of
+from tilth.forcing.split import ATTRIBUTE
 from tilth.forcing.variables import (
     VARIABLES,
     as_variable,
@@ -166,6 +167,7 @@ def adjust_days(
     )
     days = make_consistent(days.drop_vars(["tasrange", "tasskew"], errors="ignore"))
     days.attrs = {
+        ATTRIBUTE: "/".join(training),
         "split_training": "/".join(training),
         "split_application": "/".join(application),
         "seed": seed,

@@ -43,14 +43,9 @@ from tilth.forcing.patterns.ranks import (
     fit_ranks,
     fit_spread,
 )
-from tilth.forcing.patterns.seasons import (
-    ATTRIBUTE,
-    common_times,
-    season_folds,
-    season_labels,
-    training_periods,
-)
+from tilth.forcing.patterns.seasons import common_times, season_folds, season_labels
 from tilth.forcing.patterns.transforms import Transform, find_transform
+from tilth.forcing.split import ATTRIBUTE, training_periods
 
 __all__ = ["METHOD", "PatternDownscaling", "PatternModel"]
 

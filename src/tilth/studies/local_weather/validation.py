@@ -20,8 +20,9 @@ from tilth.forcing.patterns.learners_nonlinear import (
     SupportVectors,
 )
 from tilth.forcing.patterns.ranks import fit_ranks
-from tilth.forcing.patterns.seasons import check_not_trained_on, season_labels
+from tilth.forcing.patterns.seasons import season_labels
 from tilth.forcing.patterns.transforms import find_transform
+from tilth.forcing.split import check_not_trained_on
 from tilth.studies.local_weather.cases import Case
 
 #: Interpolation and quantile mapping, which the pattern is compared with.
