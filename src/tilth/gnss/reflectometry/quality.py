@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tilth.core.constants import SECONDS_PER_DAY
 from tilth.core.flags import FlagTable
+from tilth.gnss.reflectometry.arcs import LONGEST_GAP
 from tilth.gnss.reflectometry.settings import Settings
 
 #: Reasons to reject an arc; zero is an accepted arc.
@@ -88,4 +90,43 @@ def quality_flags(measured: Mapping[str, np.ndarray], settings: Settings) -> np.
             "low_peak": there & ~(peak > settings.peak_to_noise),
         },
         few.shape,
+    )
+
+
+def warning_flags(
+    measured: Mapping[str, np.ndarray],
+    settings: Settings,
+    *,
+    has_previous: bool,
+    has_following: bool,
+) -> np.ndarray:
+    """Return what is to be kept in mind about each arc.
+
+    Parameters
+    ----------
+    measured : mapping of str to numpy.ndarray, shape (arc)
+        ``first_second`` and ``last_second`` of the satellite's arc (s of the day),
+        ``resolution`` (dB), ``nyquist_height`` (m) and ``assumed_channel`` (bool).
+    settings : Settings
+        Of the analysis.
+    has_previous, has_following : bool
+        Whether the days before and after were given.
+
+    Returns
+    -------
+    numpy.ndarray of int32, shape (arc)
+        Of `WARNINGS`.
+    """
+    begins = measured["first_second"] <= LONGEST_GAP
+    ends = measured["last_second"] >= SECONDS_PER_DAY - LONGEST_GAP
+    resolution = measured["resolution"]
+    return WARNINGS.variable(
+        {
+            "missing_neighbour": (begins & (not has_previous))
+            | (ends & (not has_following)),
+            "rounded_ratio": (resolution >= _ROUNDED) & (resolution < _COARSE),
+            "beyond_nyquist": measured["nyquist_height"] < settings.max_height,
+            "assumed_channel": measured["assumed_channel"],
+        },
+        begins.shape,
     )
