@@ -48,7 +48,7 @@ def draw_maps(maps: dict[str, xr.DataArray]) -> Figure:
                     cmap="cividis_r", s=70, edgecolor="0.3", linewidth=0.4,
                 )  # fmt: skip
                 if row == 0:
-                    ax.set_title(name)
+                    ax.set_title(name.replace(" + ", "\n+ "), fontsize="medium")
             drawn.colorbar(shown, ax=list(line), label=label, extend="both")
         for ax in axes[-1]:
             ax.set_xlabel("longitude")
