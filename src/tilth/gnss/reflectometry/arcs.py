@@ -9,9 +9,16 @@ import numpy as np
 import xarray as xr
 from numba import njit
 
+from tilth.core.constants import SECONDS_PER_DAY
 from tilth.core.errors import InputError
 from tilth.gnss.reflectometry.settings import Settings
-from tilth.gnss.reflectometry.signals import BANDS, sends, signal_of, wavelength
+from tilth.gnss.reflectometry.signals import (
+    BANDS,
+    SPEED_OF_LIGHT,
+    sends,
+    signal_of,
+    wavelength,
+)
 from tilth.gnss.reflectometry.snr_days import channels_of, check_day, date_of
 
 #: Seconds without a sample that end an arc.
@@ -27,7 +34,8 @@ NEIGHBOUR_HOURS = 2.0
 #: A ratio must exceed this, dB-Hz.
 _LOWEST_RATIO = 1.0
 
-_DAY = 86400.0
+#: Carriers that gnssrefl has otherwise, Hz: its grid is met with them only.
+_PEER_CARRIERS = {206: 1278.70e6}
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ def cut_arcs(
     elevation, azimuth = elevation[places], azimuth[places]
     ratios = np.ascontiguousarray(ratios[:, places])
     bounds = _segments(satellite, second, elevation)
-    waves = _waves(np.unique(satellite), settings.signals, date, channels_of(day))
+    waves = _waves(np.unique(satellite), settings, date, channels_of(day))
     bands = np.array([BANDS.index(signal_of(code).band) for code in settings.signals])
     low, high = settings.elevations
     rows, starts, numbers, values = _residuals(
@@ -178,13 +186,13 @@ def _joined(
         elevation = other["elevation"].values
         kept = elevation > 0
         if days < 0:
-            kept &= second >= _DAY - near
+            kept &= second >= SECONDS_PER_DAY - near
         elif days > 0:
             kept &= second <= near
         parts.append(
             (
                 other["satellite"].values[kept].astype(np.int64),
-                second[kept] + days * _DAY,
+                second[kept] + days * SECONDS_PER_DAY,
                 elevation[kept],
                 other["azimuth"].values[kept],
                 np.array([other[band].values[kept] for band in BANDS]),
@@ -206,17 +214,19 @@ def _require_neighbour(day: xr.Dataset, other: xr.Dataset, days: int) -> None:
 
 def _waves(
     satellites: np.ndarray,
-    signals: tuple[int, ...],
+    settings: Settings,
     date: datetime.date,
     channels: dict[int, int],
 ) -> np.ndarray:
     """Return wavelengths (signal, satellite), m: zero where it does not send."""
-    waves = np.zeros((len(signals), 400))
-    for place, code in enumerate(signals):
+    waves = np.zeros((len(settings.signals), 400))
+    for place, code in enumerate(settings.signals):
         for number in satellites:
             if sends(int(number), code, date):
                 length = wavelength(int(number), code, channels)
                 waves[place, number] = np.nan if length is None else length
+        if settings.peak == "grid" and code in _PEER_CARRIERS:
+            waves[place, waves[place] > 0] = SPEED_OF_LIGHT / _PEER_CARRIERS[code]
     return waves
 
 

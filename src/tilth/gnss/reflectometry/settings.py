@@ -48,7 +48,7 @@ class Settings:
         Spacing of the heights, m.
     peak : {"parabola", "grid"}
         The height between the steps, by a coarse search, a fine one and a parabola; or
-        the very step of gnssrefl's grid.
+        the very numbers of gnssrefl, with its grid and its carrier of Galileo E6.
     noise_heights : (float, float), optional
         Heights over which the noise is averaged, m; those searched by default.
     required_amplitude : float or mapping of int to float

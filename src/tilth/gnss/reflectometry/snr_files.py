@@ -65,17 +65,9 @@ def read_snr(
     """
     path = Path(path)
     told = _NAME.match(path.name)
-    if told:
-        day_of_year, two_digits = int(told[2]), int(told[3])
-        year = two_digits + (2000 if two_digits < 80 else 1900)
-        begin = datetime.date(year, 1, 1)
-        station = station or told[1].lower()
-        date = date or begin + datetime.timedelta(days=day_of_year - 1)
     if station is None or date is None:
-        raise InputError(
-            f"the name {path.name} does not tell station and day, as "
-            "mchl0110.25.snr66.gz does: give them"
-        )
+        named = date_in_name(path)
+        station, date = station or named[0], date or named[1]
     table = _rows(_content(path), path)
     bands = dict(zip(BANDS, table[5:], strict=False))
     try:
@@ -95,6 +87,41 @@ def read_snr(
     if told:
         day.attrs["kind"] = int(told[4])
     return day
+
+
+def date_in_name(path: str | os.PathLike[str]) -> tuple[str, datetime.date]:
+    """Return station and day that the name of a file tells.
+
+    Parameters
+    ----------
+    path : path
+        Such as ``mchl0110.25.snr66.gz``: station, day of year, year.
+
+    Returns
+    -------
+    str, datetime.date
+        Station in small letters, and the day in GPS time.
+
+    Raises
+    ------
+    InputError
+        If the name does not tell them.
+
+    Examples
+    --------
+    >>> date_in_name("mchl0110.25.snr66.gz")
+    ('mchl', datetime.date(2025, 1, 11))
+    """
+    name = Path(path).name
+    told = _NAME.match(name)
+    if not told or not 1 <= int(told[2]) <= 366:
+        raise InputError(
+            f"the name {name} does not tell station and day, as mchl0110.25.snr66.gz "
+            "(day 011 of 2025) does"
+        )
+    year = int(told[3]) + (2000 if int(told[3]) < 80 else 1900)
+    begin = datetime.date(year, 1, 1)
+    return told[1].lower(), begin + datetime.timedelta(days=int(told[2]) - 1)
 
 
 def write_snr(day: xr.Dataset, folder: str | os.PathLike[str], kind: int = 66) -> Path:
