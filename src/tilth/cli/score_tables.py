@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from tilth.core.calendars import calendar_day
 from tilth.core.errors import InputError
 from tilth.core.progress import track
 from tilth.forcing.s2s.alignment import (
     align_observations,
-    calendar_day,
     lead_days,
     valid_times,
 )

@@ -6,7 +6,7 @@ import xarray as xr
 from tilth.core.errors import InputError
 from tilth.core.flags import is_flagged
 from tilth.forcing.fields.consistency import changes_made, make_consistent, saturation
-from tilth.forcing.fields.sunlight import distance_factor, top_of_atmosphere, utc_times
+from tilth.forcing.fields.sunlight import distance_factor, top_of_atmosphere
 from tilth.forcing.variables import as_variable
 
 BASE = {
@@ -114,16 +114,6 @@ def test_the_earth_is_nearest_to_the_sun_in_january():
     np.testing.assert_allclose(factor.min(), 1.0167**-2, rtol=1e-3)
     assert days[factor.argmax()].item().month == 1
     np.testing.assert_allclose(factor.mean(), 1.0, atol=2e-4)
-
-
-@pytest.mark.parametrize("calendar", ["noleap", "360_day", "all_leap"])
-def test_the_sun_of_another_calendar_is_that_of_the_same_part_of_the_year(calendar):
-    time = xr.DataArray(
-        xr.date_range("2001-07-01", periods=2, calendar=calendar, use_cftime=True),
-        dims="time",
-    )
-    found = utc_times(time)
-    assert abs(found[0] - np.datetime64("2001-07-01")) <= np.timedelta64(1, "D")
 
 
 def test_gaps_stay_gaps_and_are_not_flagged():

@@ -13,7 +13,7 @@ from tilth.forcing.s2s import (
     same_day_starts,
     valid_times,
 )
-from tilth.forcing.s2s.alignment import calendar_day, lead_days
+from tilth.forcing.s2s.alignment import lead_days
 
 
 def starts(*days):
@@ -109,14 +109,6 @@ def test_alignment_of_a_field_is_the_same_on_dask():
     assert lazy.chunks is not None
     xr.testing.assert_identical(plain, lazy.compute())
     assert plain.dims == ("start", "lead", "cell")
-
-
-def test_the_day_of_a_date_is_the_same_in_every_year_and_calendar():
-    dates = starts("2019-03-01", "2020-03-01", "2020-12-31")
-    assert calendar_day(dates)[0].tolist() == [61, 61, 366]
-    thirty = xr.DataArray([cftime.Datetime360Day(2001, 12, 30)], dims="start")
-    number, circle = calendar_day(thirty)
-    assert (number.tolist(), circle) == ([360], 360)
 
 
 def test_windows_take_the_days_they_say():

@@ -57,6 +57,35 @@ def test_the_window_goes_round_the_year():
     assert start_groups(start, window=5).of(0).tolist() == [1]
 
 
+@pytest.mark.parametrize("leave_out", ["year", "half year", "none"])
+@pytest.mark.parametrize("window", [None, 10.0])
+def test_daily_starts_learn_from_those_that_the_definition_names(leave_out, window):
+    start = xr.DataArray(pd.date_range("2001-01-01", "2004-12-31"), dims="start")
+    groups = start_groups(start, start[::97], window=window, leave_out=leave_out)
+    day, year = start.dt.dayofyear.values, start.dt.year.values
+    gone = (start.values - start.values[0]) / np.timedelta64(1, "D")
+    for k, at in enumerate(range(0, start.size, 97)):
+        apart = np.abs(day - day[at])
+        apart = np.minimum(apart, 365 - apart)
+        far = np.abs(gone - gone[at])
+        # A day more or less around leap days and half years is left open.
+        sure = {"year": year != year[at], "half year": far > 184, "none": far >= 0}
+        never = {"year": year == year[at], "half year": far < 182, "none": far < 0}
+        near = apart <= (400 if window is None else window - 1)
+        distant = apart > (400 if window is None else window + 1)
+        found = np.isin(np.arange(start.size), groups.of(k))
+        assert found[sure[leave_out] & near].all()
+        assert not found[never[leave_out] | distant].any()
+
+
+def test_targets_that_learn_from_the_same_starts_share_one_set():
+    start = xr.DataArray(pd.date_range("2001-01-01", "2004-12-31"), dims="start")
+    assert start_groups(start).offsets.size - 1 == 4  # one a year
+    later = xr.DataArray(pd.date_range("2010-01-01", "2015-12-31"), dims="start")
+    groups = start_groups(start, later)  # real time: nothing to be left out
+    assert groups.offsets.tolist() == [0, start.size]
+
+
 def test_a_target_with_nothing_to_learn_from_and_strange_settings_are_refused():
     with pytest.raises(InputError, match="nothing is left to learn from for 3 of 3"):
         start_groups(weekly(range(2001, 2002)))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from tilth.core.calendars import gregorian_times
 from tilth.core.errors import InputError
 from tilth.core.model import require_variables
 from tilth.core.parallel import apply_kernel
@@ -15,7 +16,7 @@ from tilth.forcing.fields import day_course
 from tilth.forcing.fields.consistency import saturation
 from tilth.forcing.fields.rain_analogs import RainAnalogs
 from tilth.forcing.fields.rain_cascade import RainCascade, place_keys
-from tilth.forcing.fields.sunlight import top_of_atmosphere, utc_times
+from tilth.forcing.fields.sunlight import top_of_atmosphere
 from tilth.forcing.files import days_of
 from tilth.forcing.variables import VARIABLES, as_variable
 
@@ -75,7 +76,7 @@ def to_hours(
     daily = _checked(days_of(daily))
     latitude, longitude = _places(daily)
     time = _step_times(daily["time"], steps)
-    days_utc = utc_times(daily["time"])
+    days_utc = gregorian_times(daily["time"])
     result: dict[str, xr.DataArray] = {}
     result["tas"] = _kernel(
         day_course.temperature_course,

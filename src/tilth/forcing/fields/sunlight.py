@@ -5,37 +5,12 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from tilth.core.calendars import gregorian_times
 from tilth.core.errors import InputError
 from tilth.core.parallel import apply_kernel
 
 #: Solar constant, W m-2 (Kopp & Lean 2011, Geophys. Res. Lett. 38, L01706).
 SOLAR_CONSTANT = 1361.0
-
-
-def utc_times(time: xr.DataArray) -> np.ndarray:
-    """Return times as datetime64, for the position of the sun.
-
-    Parameters
-    ----------
-    time : xarray.DataArray
-        Of datetime64 or of any calendar of cftime.
-
-    Returns
-    -------
-    numpy.ndarray of datetime64
-        The same instants; of calendars with other years than ours, those at the same
-        part of the year 2001.
-    """
-    values = time.values
-    if np.issubdtype(values.dtype, np.datetime64):
-        return values
-    days = 360.0 if time.dt.calendar == "360_day" else 365.0
-    part = np.minimum((time.dt.dayofyear.values - 1.0) / days, 364.5 / 365.0)
-    clock = time.dt.hour.values * 3600.0 + time.dt.minute.values * 60.0
-    seconds = np.floor(part * 365.0) * 86400.0 + clock
-    return np.datetime64("2001-01-01", "ms") + (1000.0 * seconds).astype(
-        "timedelta64[ms]"
-    )
 
 
 def distance_factor(time_utc: np.ndarray) -> np.ndarray:
@@ -101,7 +76,7 @@ def top_of_atmosphere(
         core_dims=[(), ()],
         output_dims=[["time"]],
         output_sizes={"time": time.size},
-        options={"starts": utc_times(time), "seconds": seconds},
+        options={"starts": gregorian_times(time), "seconds": seconds},
     )
     result.attrs = {"units": "W m-2", "long_name": "solar irradiance above the air"}
     return result.assign_coords(time=time)

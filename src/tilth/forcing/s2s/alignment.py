@@ -14,15 +14,11 @@ from tilth.core.units import convert_values
 
 __all__ = [
     "align_observations",
-    "calendar_day",
     "lead_days",
     "lead_windows",
     "same_day_starts",
     "valid_times",
 ]
-
-#: Days before each month in a leap year: 1 March is day 61 in every year.
-_DAYS_BEFORE = np.array([0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335])
 
 
 def lead_days(lead: xr.DataArray) -> np.ndarray:
@@ -92,36 +88,6 @@ def valid_times(start: xr.DataArray, lead: xr.DataArray) -> xr.DataArray:
         times = when[:, None] + ahead
     coords = {first: start.variable, second: lead.variable}
     return xr.DataArray(times, coords, (first, second), name="valid_time")
-
-
-def calendar_day(time: xr.DataArray) -> tuple[np.ndarray, int]:
-    """Return the day of the year of times, and how many days the circle has.
-
-    Counted by the date, so that the same date has the same number in every year:
-    in calendars with months of their usual length 1 March is day 61, also where
-    there is no 29 February.
-
-    Parameters
-    ----------
-    time : xarray.DataArray
-        Times of any CF calendar.
-
-    Returns
-    -------
-    tuple of numpy.ndarray and int
-        Days from 1; 366 days, or 360 in the calendar with twelve times thirty.
-
-    Examples
-    --------
-    >>> import numpy as np, xarray as xr
-    >>> dates = np.array(["2019-03-01", "2020-03-01"], "datetime64[ns]")
-    >>> calendar_day(xr.DataArray(dates, dims="start"))[0].tolist()
-    [61, 61]
-    """
-    month, day = time.dt.month.values, time.dt.day.values
-    if time.dt.calendar == "360_day":
-        return 30 * (month - 1) + day, 360
-    return _DAYS_BEFORE[month - 1] + day, 366
 
 
 def align_observations(

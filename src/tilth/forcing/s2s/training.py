@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
+from tilth.core.calendars import calendar_day
 from tilth.core.errors import InputError
-from tilth.forcing.s2s.alignment import calendar_day
 
 __all__ = ["LEFT_OUT", "StartGroups", "start_groups"]
 
@@ -93,38 +94,73 @@ def start_groups(
         raise InputError(f"the window is a number of days, got {window}")
     if target is None:
         target = training
-    allowed = np.ones((target.size, training.size), bool)
+    keys = np.zeros((2, target.size), int)  # what tells the sets of two targets apart
+    tests: list[
+        Callable[[np.ndarray], np.ndarray]
+    ] = []  # may a target with these keys learn from each training start?
     if leave_out == "year":
-        allowed &= target.dt.year.values[:, None] != training.dt.year.values
+        theirs = training.dt.year.values
+        keys[0] = target.dt.year.values
+        tests.append(lambda key: theirs != key[0])
     elif leave_out == "half year":
-        apart = _days(target)[:, None] - _days(training)
-        allowed &= np.abs(apart) > calendar_day(training)[1] / 2
+        line, half = _days(training), calendar_day(training)[1] / 2
+        keys[0] = _days(target)
+        tests.append(lambda key: np.abs(line - key[0]) > half)
     if window is not None:
-        (theirs, circle), (ours, _) = calendar_day(training), calendar_day(target)
-        apart = np.abs(ours[:, None] - theirs)
-        allowed &= np.minimum(apart, circle - apart) <= window
-    empty = np.flatnonzero(~allowed.any(axis=1))
+        days, circle = calendar_day(training)
+        keys[1] = calendar_day(target)[0]
+
+        def near(key: np.ndarray) -> np.ndarray:
+            apart = np.abs(days - key[1])
+            return np.minimum(apart, circle - apart) <= window
+
+        tests.append(near)
+    group, sets = _distinct_sets(keys, tests, training.size)
+    counts = np.array([members.size for members in sets], int)
+    empty = np.flatnonzero(counts[group] == 0)
     if empty.size:
+        wider = "" if window is None else f", or a wider window than {window:g} days"
         raise InputError(
             f"nothing is left to learn from for {empty.size} of {target.size} starts, "
-            f"the first is {target.values[empty[0]]}: hindcasts of other years are "
-            f"needed, or a wider window than {window} days"
+            f"the first is {target.values[empty[0]]}: hindcasts of other years "
+            f"are needed{wider}"
         )
-    sets, group = np.unique(allowed, axis=0, return_inverse=True)
-    counts = sets.sum(axis=1)
-    near = "any date" if window is None else f"dates within {window:g} days"
+    close = "any date" if window is None else f"dates within {window:g} days"
     left = {"none": "no start", "year": "the target's year"}.get(
         leave_out, "half a year on either side of the target"
     )
     return StartGroups(
-        group=group.reshape(-1),
+        group=group,
         offsets=np.concatenate([[0], np.cumsum(counts)]),
-        members=np.nonzero(sets)[1],
-        description=f"starts of {near}, {left} left out",
+        members=np.concatenate([np.array([], int), *sets]),
+        description=f"starts of {close}, {left} left out",
     )
+
+
+def _distinct_sets(
+    keys: np.ndarray, tests: list[Callable[[np.ndarray], np.ndarray]], size: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the number of every target's set, and the sets.
+
+    Targets are told apart by two numbers each, not by the training starts they may
+    learn from: of daily starts those would be a table of a hundred million.
+    """
+    different, which = np.unique(keys, axis=1, return_inverse=True)
+    number: dict[bytes, int] = {}
+    sets: list[np.ndarray] = []
+    of_key = np.empty(different.shape[1], int)
+    for k, key in enumerate(different.T):
+        allowed = np.ones(size, bool)
+        for test in tests:
+            allowed &= test(key)
+        members = np.flatnonzero(allowed)
+        of_key[k] = number.setdefault(members.tobytes(), len(sets))
+        if of_key[k] == len(sets):
+            sets.append(members)
+    return of_key[which.reshape(-1)], sets
 
 
 def _days(start: xr.DataArray) -> np.ndarray:
     """Return starts as days on one line, close enough to tell half years apart."""
     day, circle = calendar_day(start)
-    return start.dt.year.values * float(circle) + day
+    return start.dt.year.values * circle + day

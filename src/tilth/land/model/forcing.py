@@ -14,6 +14,7 @@ import equinox as eqx
 import numpy as np
 import xarray as xr
 
+from tilth.core.calendars import gregorian_times
 from tilth.core.errors import InputError
 from tilth.core.model import require_increasing, require_variables
 from tilth.core.units import convert
@@ -318,16 +319,7 @@ def sun_cosine(
     array (time, n)
         Zero where the sun stays down.
     """
-    starts = time.values
-    if not np.issubdtype(starts.dtype, np.datetime64):
-        days = 360.0 if time.dt.calendar == "360_day" else 365.0
-        part = (time.dt.dayofyear.values - 1.0) / days
-        seconds = time.dt.hour.values * 3600.0 + time.dt.minute.values * 60.0
-        seconds = seconds + np.floor(part * 365.0) * 86400.0
-        # A year that is not a leap year stands for all.
-        starts = np.datetime64("2001-01-01", "ms") + (1000 * seconds).astype(
-            "timedelta64[ms]"
-        )
+    starts = gregorian_times(time)
     mean = solar.mean_cosine_zenith(starts, step, latitude, longitude)
     return mean.sunlit
 
