@@ -223,6 +223,55 @@ def test_one_year_of_observations_has_no_climatology_and_says_so(
     assert "crps_climatology" not in open_all(out)
 
 
+@pytest.mark.parametrize("where", ["variable", "file"])
+def test_days_a_forecast_has_learnt_from_are_refused_with_two_ways_out(
+    tmp_path, observed, capsys, where
+):
+    record = {"training_periods": "2001-01-01T00:00:00/2004-12-31T00:00:00"}
+    data = ensemble(observed, 4.0).rename("discharge")
+    data = data.to_dataset().assign_attrs(record if where == "file" else {})
+    data["discharge"].attrs |= record if where == "variable" else {}
+    ours, out = tmp_path / "f.nc", tmp_path / "s.nc"
+    data.to_netcdf(ours, engine="h5netcdf")
+    theirs = save(observed, tmp_path / "o.nc")
+    assert run(ours, theirs, "--out", out) == 2
+    told = capsys.readouterr().err
+    valid = STARTS.values[:, None] + LEADS * np.timedelta64(1, "D")
+    learnt = int((valid < np.datetime64("2005-01-01")).sum())
+    assert f"learnt from {learnt} of the {valid.size} pairs" in told
+    assert "--training-days drop" in told
+    assert not out.exists()
+    assert run(ours, theirs, "--out", out, "--training-days", "drop") == 0
+    assert f"learnt from, left out: {learnt}" in capsys.readouterr().out
+    found = open_all(out)
+    assert (found["cases"].sum("lead") == valid.size - learnt).all()
+    assert found.attrs["pairs_of_training"] == learnt
+    assert run(ours, theirs, "--out", out, "--training-days", "keep") == 0
+    assert f"scored ALL THE SAME: {learnt}" in capsys.readouterr().out
+    found = open_all(out)
+    assert (found["cases"] == STARTS.size).all()
+    assert found.attrs["training_days"] == "keep"
+    # The other forecast of a comparison is looked at too.
+    fair = save(ensemble(observed, 4.0), tmp_path / "fair.nc")
+    assert run(fair, theirs, "--against", ours) == 2
+    assert "f.nc has learnt from" in capsys.readouterr().err
+    assert run(fair, theirs, "--training-days", "maybe") == 2
+
+
+def test_training_days_without_an_observation_are_not_scored_and_do_not_count(
+    tmp_path, observed, capsys
+):
+    record = {"training_periods": "2001/2004"}
+    ours = save(ensemble(observed, 4.0).assign_attrs(record), tmp_path / "f.nc")
+    later = observed.sel(time=slice("2005-01-01", None))
+    assert run(ours, save(later, tmp_path / "o.nc")) == 0
+    assert "learnt from" not in capsys.readouterr().out
+    always = ensemble(observed, 4.0).assign_attrs(training_periods="1990/2020")
+    ours = save(always, tmp_path / "g.nc")
+    assert run(ours, tmp_path / "o.nc", "--training-days", "drop") == 2
+    assert "every day that could be scored" in capsys.readouterr().err
+
+
 @pytest.mark.realdata
 def test_four_members_of_a_real_index_score_as_computed_elsewhere(dataset, tmp_path):
     folder, out = dataset("rmm1-hindcasts"), tmp_path / "s.nc"

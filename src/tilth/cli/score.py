@@ -53,6 +53,11 @@ def score(
         max=0.499,
         help="Chance of a false alarm; intervals hold the rest.",
     ),
+    training_days: str = typer.Option(
+        "refuse",
+        "--training-days",
+        help="Days the forecast's record says it learnt from: refuse, drop, or keep.",
+    ),
     sites: bool = typer.Option(False, "--sites", help="Print every site too."),
     out: Path | None = typer.Option(
         None, "--out", metavar="NC", help="All scores of every lead and site, NetCDF."
@@ -69,6 +74,7 @@ def score(
         clusters_of,
         read_forecast,
         read_observed,
+        without_training,
     )
     from tilth.core.errors import InputError
     from tilth.core.files import write_netcdf
@@ -90,9 +96,11 @@ def score(
         ours, other = both
     ours, daily = ours.load(), daily.load()
     laid = align_observations(daily, ours["start"], ours["lead"])
+    ours, learnt = without_training(ours, laid, training_days, str(forecast))
     scored = tables.cases(ours, laid)
     if other is not None:
-        other = other.load()
+        other, more = without_training(other.load(), laid, training_days, str(against))
+        learnt = max(learnt, more)
         theirs = tables.cases(other, laid)
         shared = scored["crps"].notnull() & theirs["crps"].notnull()
         scored, theirs = scored.where(shared), theirs.where(shared)
@@ -102,9 +110,16 @@ def score(
         skill = tables.skill_by_lead(scored, reference, level=1 - level, seed=seed)
         for name in skill:
             found[f"{name}_of_lead"] = skill[name]
-    found = found.assign_attrs(climatology=words, level=level, seed=seed)
+    found = found.assign_attrs(
+        climatology=words, level=level, seed=seed, pairs_of_training=learnt
+    )
+    if learnt:
+        found.attrs["training_days"] = training_days
     _print_leads(found, ours)
     typer.echo(f"climatology: {words}")
+    if learnt:
+        fate = "left out" if training_days == "drop" else "scored ALL THE SAME"
+        typer.echo(f"pairs of start and lead that were learnt from, {fate}: {learnt}")
     if sites:
         _print_sites(found)
     if other is not None:

@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Names that archives give to a dimension of forecasts, after the one used here.
-_NAMES = {
-    "start": ("start", "init", "forecast_time", "forecast_reference_time", "S"),
-    "lead": ("lead", "lead_time", "step", "L"),
-    "member": ("member", "number", "realization", "ensemble", "M"),
-}
+#: What becomes of days that a forecast has learnt from.
+TRAINING_DAYS = ("refuse", "drop", "keep")
 
 
 def read_forecast(path: Path, variable: str | None, units: str | None) -> xr.DataArray:
@@ -22,10 +18,9 @@ def read_forecast(path: Path, variable: str | None, units: str | None) -> xr.Dat
     Parameters
     ----------
     path : path
-        NetCDF or Zarr, under the usual names of the dimensions (``start`` or
-        ``init``, ``lead`` or ``step``, ``member`` or ``number``, ...). A run along
-        ``time`` alone is taken for forecasts of lead zero, and one without members
-        for one of a single member.
+        NetCDF or Zarr, under the names of dimensions that `as_forecast` knows. Where
+        none is the start, it is ``time``; a run along ``time`` alone is taken for
+        forecasts of lead zero, and one without members for one of a single member.
     variable : str, optional
         To take; by default the only one.
     units : str, optional
@@ -42,31 +37,21 @@ def read_forecast(path: Path, variable: str | None, units: str | None) -> xr.Dat
         If the file cannot be read, or does not say when forecasts start.
     """
     from tilth.core.errors import InputError
+    from tilth.forcing.s2s.layout import as_forecast, forecast_names
 
     data = _variable(path, variable, units)
-    for ours, known in _NAMES.items():
-        there = [name for name in known if name in data.dims]
-        if len(there) > 1:
-            raise InputError(f"{path} has {' and '.join(there)}: which is the {ours}?")
-        if there:
-            data = data.rename({there[0]: ours}) if there[0] != ours else data
-    if "time" in data.dims and "start" not in data.dims:
-        data = data.rename(time="start")
-    if "start" not in data.dims:
-        raise InputError(
-            f"{path} does not say when forecasts start: it has the dimensions "
-            f"{', '.join(map(str, data.dims))}, and needs one of "
-            f"{', '.join(_NAMES['start'])}"
-        )
-    if "lead" not in data.dims:
+    names, given = forecast_names(data), {}
+    if names["start"] is None:
+        if "time" not in data.dims:
+            raise InputError(
+                f"{path} does not say when forecasts start: it has the dimensions "
+                f"{', '.join(map(str, data.dims))}; rename one to start"
+            )
+        given["start"] = "time"
+    if names["lead"] is None:
         data = data.expand_dims(lead=[0.0])
-    if "member" not in data.dims:
-        data = data.expand_dims("member")
-    if "lead" not in data.coords:
-        raise InputError(f"{path} has leads, but does not say how long they are")
-    return data.drop_vars("member", errors="ignore").transpose(
-        "start", "lead", "member", ...
-    )
+    data = as_forecast(data, given).drop_vars("member", errors="ignore")
+    return data.transpose("start", "lead", "member", ...)
 
 
 def read_observed(path: Path, variable: str | None, units: str | None) -> xr.DataArray:
@@ -189,10 +174,68 @@ def clusters_of(
     )
 
 
+def without_training(
+    forecast: xr.DataArray, observed: xr.DataArray, choice: str, name: str
+) -> tuple[xr.DataArray, int]:
+    """Return a forecast without the days that it has learnt from, or refuse it.
+
+    Parameters
+    ----------
+    forecast : xarray.DataArray, dimensions (start, lead, member, site)
+        With the record of its training as an attribute, or without any: nothing is
+        known of it then.
+    observed : xarray.DataArray, dimensions (start, lead, site)
+        As `align_observations` lays them out: days that cannot be scored do not count.
+    choice : {"refuse", "drop", "keep"}
+        What becomes of such days.
+    name : str
+        Of the forecast, for the message.
+
+    Returns
+    -------
+    xarray.DataArray
+        The forecast, NaN on such days if they are dropped.
+    int
+        Pairs of start and lead that were learnt from.
+
+    Raises
+    ------
+    InputError
+        If there are such days and the choice is to refuse, or none is left.
+    """
+    from tilth.core.errors import InputError
+    from tilth.forcing.s2s.alignment import valid_times
+    from tilth.forcing.split import ATTRIBUTE, trained_on
+
+    if choice not in TRAINING_DAYS:
+        raise InputError(
+            f"days of training are for {', '.join(TRAINING_DAYS)}, got {choice!r}"
+        )
+    record = str(forecast.attrs.get(ATTRIBUTE, ""))
+    seen = trained_on(record, valid_times(forecast["start"], forecast["lead"]))
+    scored = observed.notnull().any("site")
+    scored &= forecast.notnull().any(["member", "site"])
+    both = seen.drop_vars(["start", "lead"]).values & scored.values
+    pairs = int(both.sum())
+    if pairs and choice == "refuse":
+        raise InputError(
+            f"{name} has learnt from {pairs} of the {int(scored.sum())} pairs of start "
+            f"and lead to be scored (its {ATTRIBUTE}: {record}): scores on them say "
+            "nothing about other days. Leave them out with --training-days drop, or "
+            "score what it has learnt by heart with --training-days keep"
+        )
+    if pairs and choice == "drop":
+        if pairs == int(scored.sum()):
+            raise InputError(f"{name} has learnt from every day that could be scored")
+        forecast = forecast.where(~scored.copy(data=both))
+    return forecast, pairs
+
+
 def _variable(path: Path, name: str | None, units: str | None) -> xr.DataArray:
     """Return one variable of a file, with units where they are known."""
     from tilth.core.errors import InputError
     from tilth.forcing.files import open_forcing
+    from tilth.forcing.split import ATTRIBUTE
 
     data = open_forcing(path)
     found = [str(k) for k, v in data.data_vars.items() if v.ndim > 0]
@@ -203,6 +246,8 @@ def _variable(path: Path, name: str | None, units: str | None) -> xr.DataArray:
     if name is not None and name not in data:
         raise InputError(f"{path} has no {name}; it has {', '.join(found)}")
     values = data[name or found[0]]
+    if ATTRIBUTE not in values.attrs and ATTRIBUTE in data.attrs:
+        values = values.assign_attrs({ATTRIBUTE: data.attrs[ATTRIBUTE]})
     if units is not None and "units" not in values.attrs:
         values = values.assign_attrs(units=units)
     return values

@@ -40,6 +40,49 @@ def training_periods(time: xr.DataArray) -> str:
     )
 
 
+def trained_on(record: str, time: xr.DataArray) -> xr.DataArray:
+    """Return which times lie in a record of what was learnt from.
+
+    Parameters
+    ----------
+    record : str
+        Of `training_periods`; also of whole years or months, such as
+        ``"1981/2010"``, whose last one belongs to it.
+    time : xarray.DataArray
+        Of any shape and CF calendar.
+
+    Returns
+    -------
+    xarray.DataArray of bool
+        Like `time`. Days are compared, so that labels at noon and at midnight are
+        the same day; a missing time was not learnt from.
+
+    Raises
+    ------
+    InputError
+        If the record is not of this kind.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> days = np.array(["1980-12-31", "2010-12-31T12"], "datetime64[ns]")
+    >>> trained_on("1981/2010", xr.DataArray(days, dims="time")).values
+    array([False,  True])
+    """
+    days = time_stamps(time).astype("U10")
+    seen = np.zeros(days.shape, bool)
+    for stretch in record.split():
+        first, slash, last = (part[:10] for part in stretch.partition("/"))
+        if not (slash and first[:4].isdigit() and last[:4].isdigit()):
+            raise InputError(
+                f"{ATTRIBUTE} should be stretches first/last with a space between "
+                f"them, got {stretch!r}"
+            )
+        # "2010-12-31" is after "2010": compared by as many letters as there are.
+        seen |= (days >= first) & (days.astype(f"U{len(last)}") <= last)
+    return time.copy(data=seen & time.notnull().values).drop_attrs()
+
+
 def check_not_trained_on(result: Any, time: xr.DataArray | None = None) -> None:
     """Raise if times to be scored were among those that were learnt from.
 
@@ -54,8 +97,7 @@ def check_not_trained_on(result: Any, time: xr.DataArray | None = None) -> None:
     Raises
     ------
     InputError
-        If the record is missing, or a time lies in it. Days are compared, so that
-        labels at noon and at midnight are the same day.
+        If the record is missing, or a time lies in it (see `trained_on`).
     """
     record = result.attrs.get(ATTRIBUTE)
     if not record:
@@ -64,18 +106,14 @@ def check_not_trained_on(result: Any, time: xr.DataArray | None = None) -> None:
             f"{ATTRIBUTE!r}; was it lost in arithmetic? (xarray.set_options("
             "keep_attrs=True))"
         )
-    days = np.array(
-        [stamp[:10] for stamp in time_stamps(result.time if time is None else time)]
-    )
-    seen = np.zeros(days.size, bool)
-    for stretch in record.split():
-        first, last = (stamp[:10] for stamp in stretch.split("/"))
-        seen |= (days >= first) & (days <= last)
+    times = result.time if time is None else time
+    seen = trained_on(record, times).values
     if seen.any():
+        first = np.sort(time_stamps(times)[seen])[0][:10]
         raise InputError(
-            f"{seen.sum()} of {days.size} times were learnt from, the first is "
-            f"{days[seen][0]}: a score on them says nothing about others; score "
-            f"outside of {record}"
+            f"{seen.sum()} of {seen.size} times were learnt from, the first is "
+            f"{first}: a score on them says nothing about others; score outside of "
+            f"{record}"
         )
 
 
@@ -90,9 +128,10 @@ def time_stamps(time: xr.DataArray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of str
-        Such as ``"1982-12-01T00:00:00"``.
+        Such as ``"1982-12-01T00:00:00"``; of the shape of `time`.
     """
     values = np.asarray(time.values)
     if values.dtype.kind == "M":
         return np.datetime_as_string(values, unit="s")
-    return np.array([stamp.strftime("%Y-%m-%dT%H:%M:%S") for stamp in values], str)
+    stamps = [stamp.strftime("%Y-%m-%dT%H:%M:%S") for stamp in values.flat]
+    return np.array(stamps, str).reshape(values.shape)

@@ -8,6 +8,7 @@ from tilth.forcing.fields.alma import NEEDED, to_alma
 from tilth.forcing.fields.consistency import saturation
 from tilth.forcing.fields.forcing_set import adjust_days, build_forcing, default_method
 from tilth.forcing.fields.sunlight import top_of_atmosphere
+from tilth.forcing.split import check_not_trained_on
 from tilth.forcing.variables import VARIABLES, as_variable
 
 ALMA = {"Tair", "Rainf", "Snowf", "Qair", "PSurf", "SWdown", "LWdown", "Wind"}
@@ -94,6 +95,20 @@ def test_a_raw_model_becomes_a_complete_forcing_of_hours():
     assert forcing.attrs["split_training"] == "2001-01-01/2003-12-31"
     assert forcing.attrs["split_application"] == "2005-01-01/2005-02-28"
     assert "QDM" in forcing["Rainf"].attrs["adjustment"]
+
+
+def test_the_whole_of_the_last_year_learnt_from_is_kept_from_scores():
+    days = adjust_days(
+        biased(climate()), climate(), training=("2001", "2003"), methods=MONTHLY
+    )
+    forcing = to_alma(days)
+    assert forcing.attrs["training_periods"] == (
+        "2001-01-01T00:00:00/2003-12-30T00:00:00"
+    )
+    with pytest.raises(InputError, match="30 of 30 times were learnt from"):
+        check_not_trained_on(forcing, forcing["time"].sel(time="2003-12"))
+    outside = forcing["time"] + np.timedelta64(4 * 366, "D")
+    check_not_trained_on(forcing, outside)
 
 
 def test_every_bias_is_taken_out_of_other_years_too():

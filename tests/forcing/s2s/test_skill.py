@@ -87,6 +87,7 @@ def test_the_interval_keeps_what_is_not_averaged_and_needs_years():
 )
 def test_archives_are_known_by_their_names(names):
     data = xr.DataArray(np.zeros((2, 3, 4, 5)), dims=(*names, "cell"), name="pr")
+    data = data.assign_coords({names[0]: [0, 1], names[1]: [0, 1, 2]})
     assert as_forecast(data).dims == ("start", "lead", "member", "cell")
 
 
@@ -97,10 +98,12 @@ def test_archives_are_known_by_their_standard_names_or_by_what_one_says():
         b=("b", [0, 1, 2], {"standard_name": "forecast_period"}),
     )
     assert as_forecast(cf).sizes == {"start": 2, "lead": 3, "member": 1}
-    said = as_forecast(data, {"start": "a", "lead": "b"})
+    said = as_forecast(cf.drop_attrs(), {"start": "a", "lead": "b"})
     assert said.sizes == {"start": 2, "lead": 3, "member": 1}
     with pytest.raises(InputError, match="no start and no lead"):
         as_forecast(data)
+    with pytest.raises(InputError, match="a dimension lead without values"):
+        as_forecast(cf.drop_vars("b"), {"start": "a", "lead": "b"})
     with pytest.raises(InputError, match="has no when"):
         as_forecast(data, {"start": "when"})
     with pytest.raises(InputError, match="names are of"):
@@ -109,6 +112,7 @@ def test_archives_are_known_by_their_standard_names_or_by_what_one_says():
 
 def test_a_single_start_without_dimension_becomes_one():
     data = xr.DataArray(np.zeros((3, 4)), dims=("step", "number"), name="pr")
+    data = data.assign_coords(step=[1, 2, 3])
     found = as_forecast(data.assign_coords(init=np.datetime64("2020-01-02", "ns")))
     assert found.sizes == {"start": 1, "lead": 3, "member": 4}
     assert str(found["start"].values[0])[:10] == "2020-01-02"

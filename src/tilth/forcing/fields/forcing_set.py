@@ -167,12 +167,22 @@ def adjust_days(
     )
     days = make_consistent(days.drop_vars(["tasrange", "tasskew"], errors="ignore"))
     days.attrs = {
-        ATTRIBUTE: "/".join(training),
+        **_record(result),
         "split_training": "/".join(training),
         "split_application": "/".join(application),
         "seed": seed,
     }
     return days
+
+
+def _record(adjusted: Mapping[str, xr.DataArray]) -> dict[str, str]:
+    """Return the days that any variable learnt from, as the attribute of a result."""
+    stretches = {
+        stretch
+        for array in adjusted.values()
+        for stretch in str(array.attrs.get(ATTRIBUTE, "")).split()
+    }
+    return {ATTRIBUTE: " ".join(sorted(stretches))} if stretches else {}
 
 
 def build_forcing(

@@ -8,7 +8,7 @@ import xarray as xr
 
 from tilth.core.errors import InputError
 
-__all__ = ["as_forecast"]
+__all__ = ["as_forecast", "forecast_names"]
 
 #: Our name -> CF standard name, and what archives call it (SubX, S2S, challenge,
 #: climpred, cfgrib).
@@ -53,21 +53,17 @@ def as_forecast(
     Raises
     ------
     InputError
-        If start or lead cannot be found.
+        If start or lead cannot be found, or have no values.
 
     Examples
     --------
     >>> import numpy as np, xarray as xr
     >>> data = xr.DataArray(np.zeros((1, 2, 3)), dims=("S", "M", "L"), name="pr")
+    >>> data = data.assign_coords(S=[np.datetime64("2020-01-02")], L=[1, 2, 3])
     >>> as_forecast(data).dims
     ('start', 'member', 'lead')
     """
-    given = dict(names or {})
-    unknown = set(given) - set(_KNOWN)
-    if unknown:
-        raise InputError(f"names are of start, lead and member, got {sorted(unknown)}")
-    for ours, (standard, usual) in _KNOWN.items():
-        found = _find(data, ours, given.get(ours), standard, usual)
+    for ours, found in forecast_names(data, names).items():
         if found is not None and found != ours:
             data = data.rename({found: ours})
     lacking = [
@@ -78,8 +74,46 @@ def as_forecast(
             f"{data.name or 'the forecast'} has no {' and no '.join(lacking)} among "
             f"{', '.join(map(str, data.dims))}: say what it is called"
         )
+    bare = [name for name in ("start", "lead") if name not in data.coords]
+    if bare:
+        raise InputError(
+            f"{data.name or 'the forecast'} has a dimension {bare[0]} without values: "
+            "which day a forecast is of cannot be told; assign the coordinate"
+        )
     missing = [name for name in _KNOWN if name not in data.dims]
     return data.expand_dims(missing) if missing else data
+
+
+def forecast_names(
+    data: xr.DataArray, names: Mapping[str, str] | None = None
+) -> dict[str, str | None]:
+    """Return what the data call start, lead and member.
+
+    Parameters
+    ----------
+    data : xarray.DataArray
+        A forecast or hindcasts.
+    names : mapping of str to str, optional
+        As in `as_forecast`.
+
+    Returns
+    -------
+    dict of str to str or None
+        Ours -> theirs, None where they have none.
+
+    Raises
+    ------
+    InputError
+        If one of `names` is not there.
+    """
+    given = dict(names or {})
+    unknown = set(given) - set(_KNOWN)
+    if unknown:
+        raise InputError(f"names are of start, lead and member, got {sorted(unknown)}")
+    return {
+        ours: _find(data, ours, given.get(ours), standard, usual)
+        for ours, (standard, usual) in _KNOWN.items()
+    }
 
 
 def _find(
