@@ -19,7 +19,12 @@ from tilth.gnss.reflectometry.signals import (
     signal_of,
     wavelength,
 )
-from tilth.gnss.reflectometry.snr_days import channels_of, check_day, date_of
+from tilth.gnss.reflectometry.snr_days import (
+    channels_of,
+    check_day,
+    date_of,
+    second_band,
+)
 
 #: Seconds without a sample that end an arc.
 LONGEST_GAP = 600.0
@@ -143,7 +148,7 @@ def cut_arcs(
     elevation, azimuth = elevation[places], azimuth[places]
     ratios = np.ascontiguousarray(ratios[:, places])
     bounds = _segments(satellite, second, elevation)
-    waves = _waves(np.unique(satellite), settings, date, channels_of(day))
+    waves = _waves(np.unique(satellite), settings, day)
     bands = np.array([BANDS.index(signal_of(code).band) for code in settings.signals])
     low, high = settings.elevations
     rows, starts, numbers, values = _residuals(
@@ -212,18 +217,18 @@ def _require_neighbour(day: xr.Dataset, other: xr.Dataset, days: int) -> None:
         )
 
 
-def _waves(
-    satellites: np.ndarray,
-    settings: Settings,
-    date: datetime.date,
-    channels: dict[int, int],
-) -> np.ndarray:
+def _waves(satellites: np.ndarray, settings: Settings, day: xr.Dataset) -> np.ndarray:
     """Return wavelengths (signal, satellite), m: zero where it does not send."""
+    date, channels = date_of(day), channels_of(day)
+    semicodeless = second_band(day, "second_band_semicodeless")
     waves = np.zeros((len(settings.signals), 400))
     for place, code in enumerate(settings.signals):
-        for number in satellites:
-            if sends(int(number), code, date):
-                length = wavelength(int(number), code, channels)
+        for number in map(int, satellites):
+            told = sends(number, code, date)
+            if number in semicodeless and code in (2, 20):
+                told = code == 2
+            if told:
+                length = wavelength(number, code, channels)
                 waves[place, number] = np.nan if length is None else length
         if settings.peak == "grid" and code in _PEER_CARRIERS:
             waves[place, waves[place] > 0] = SPEED_OF_LIGHT / _PEER_CARRIERS[code]

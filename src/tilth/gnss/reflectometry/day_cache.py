@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
@@ -36,8 +38,9 @@ def write_day(day: xr.Dataset, path: str | os.PathLike[str]) -> None:
     check_day(day)
     names = [str(name) for name in day.data_vars]
     about = {"day": day.attrs, "columns": {name: day[name].attrs for name in names}}
+    kept = json.dumps(about, default=_packed).encode()
     table = arrow.table({name: day[name].values for name in names})
-    table = table.replace_schema_metadata({_KEY: json.dumps(about).encode()})
+    table = table.replace_schema_metadata({_KEY: kept})
     with whole_file(path) as half:
         parquet.write_table(table, half, compression="zstd")
 
@@ -72,9 +75,28 @@ def read_day(path: str | os.PathLike[str]) -> xr.Dataset:
         raise InputError(
             f"{path} was not kept by write_day: it lacks station, date and units"
         )
-    about = json.loads(metadata[_KEY])
+    about = json.loads(metadata[_KEY], object_hook=_unpacked)
     columns = {
         name: ("observation", table[name].to_numpy(), about["columns"][name])
         for name in table.column_names
     }
     return xr.Dataset(columns, attrs=about["day"])
+
+
+def _packed(value: Any) -> Any:
+    """Return an array or a number of NumPy as JSON can hold it."""
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "dtype": value.dtype.str}
+    if isinstance(value, np.generic):
+        return value.item()
+    raise InputError(
+        f"an attribute of the day is of the type {type(value).__name__}: text, numbers "
+        "and arrays can be kept"
+    )
+
+
+def _unpacked(found: dict[str, Any]) -> Any:
+    """Return the array that `_packed` made this of, or the mapping that it is."""
+    if set(found) == {"array", "dtype"}:
+        return np.array(found["array"], found["dtype"])
+    return found

@@ -21,7 +21,7 @@ from tilth.gnss.reflectometry.quality import (
 )
 from tilth.gnss.reflectometry.settings import Settings
 from tilth.gnss.reflectometry.signals import SIGNALS, signal_of
-from tilth.gnss.reflectometry.snr_days import channels_of
+from tilth.gnss.reflectometry.snr_days import channels_of, second_band
 
 #: What is measured of an arc, in the order of the columns of `_measure`.
 _MEASURED = (
@@ -158,6 +158,8 @@ def arc_columns(
         "first_second": arcs.first_second,
         "last_second": arcs.last_second,
         "assumed_channel": centred & ~slots,
+        "unknown_second_band": np.isin(arcs.signal, (2, 20))
+        & np.isin(arcs.satellite, list(second_band(day, "second_band_unknown"))),
     }
     columns = {
         "satellite": arcs.satellite.astype("int16"),
@@ -205,6 +207,8 @@ def arc_table(
         name: {"units": units, "long_name": text}
         for name, (units, text) in _ABOUT.items()
     }
+    if settings.decibel:
+        about["amplitude"] = {"units": "dB", "long_name": "amplitude of the reflection"}
     about["satellite"] = {"long_name": "number of the satellite"}
     about["signal"] = {
         "long_name": "number of the signal",

@@ -38,6 +38,8 @@ WARNINGS = FlagTable(
         "this sampling",
         "assumed_channel": "the GLONASS channel is the usual one of the slot, not that "
         "of the day's own files",
+        "unknown_second_band": "the file does not tell whether this is L2C or L2 P(Y), "
+        "whose heights differ",
     }
 )
 
@@ -106,7 +108,9 @@ def warning_flags(
     ----------
     measured : mapping of str to numpy.ndarray, shape (arc)
         ``first_second`` and ``last_second`` of the satellite's arc (s of the day),
-        ``resolution`` (dB), ``nyquist_height`` (m) and ``assumed_channel`` (bool).
+        ``resolution`` (dB), ``nyquist_height`` (m), ``assumed_channel`` and
+        ``unknown_second_band``
+        (bool).
     settings : Settings
         Of the analysis.
     has_previous, has_following : bool
@@ -127,6 +131,7 @@ def warning_flags(
             "rounded_ratio": (resolution >= _ROUNDED) & (resolution < _COARSE),
             "beyond_nyquist": measured["nyquist_height"] < settings.max_height,
             "assumed_channel": measured["assumed_channel"],
+            "unknown_second_band": measured["unknown_second_band"],
         },
         begins.shape,
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.flags import flag_masks, is_flagged
 from tilth.core.model import require_variables
 from tilth.gnss.reflectometry.signals import BANDS
 
@@ -219,6 +220,27 @@ def channels_of(day: xr.Dataset) -> dict[int, int]:
     text = str(day.attrs.get("glonass_channels", ""))
     pairs = (word.split(":") for word in text.split())
     return {int(slot): int(channel) for slot, channel in pairs}
+
+
+def second_band(day: xr.Dataset, meaning: str) -> set[int]:
+    """Return GPS satellites whose second band a day's own flags speak of.
+
+    Parameters
+    ----------
+    day : xarray.Dataset
+        Of `snr_day`; with ``quality_flag`` where it was made of RINEX.
+    meaning : {"second_band_semicodeless", "second_band_unknown"}
+        L2 P(Y) of a satellite that sends L2C; or a file that does not tell which.
+
+    Returns
+    -------
+    set of int
+        Numbers of satellites; empty where the day has no such flags.
+    """
+    if "quality_flag" not in day or meaning not in flag_masks(day["quality_flag"]):
+        return set()
+    raised = is_flagged(day["quality_flag"], meaning).values
+    return set(np.unique(day["satellite"].values[raised]).tolist())
 
 
 def _iso(date: datetime.date | str) -> str:
