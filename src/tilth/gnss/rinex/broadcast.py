@@ -64,7 +64,7 @@ class BroadcastOrbits:
         for table in tables:
             names = ("satellite", "element_time", *ELEMENTS, *STATES)
             require_variables(table, names, "a table of navigation messages")
-        every = xr.concat(tables, "record")
+        every = tables[0] if len(tables) == 1 else xr.concat(tables, "record")
         order = np.lexsort((every["element_time"].values, every["satellite"].values))
         every = every.isel(record=order)
         self.satellite = every["satellite"].values.astype("int64")
