@@ -291,7 +291,7 @@ def _residuals(
             rows[count, 0], rows[count, 1], rows[count, 2] = satellite[first], b, 0.0
             rows[count, 3], rows[count, 4] = second[first], second[last - 1]
             good = last - first >= FEWEST_OF_SATELLITE and n > FEWEST_OF_SIGNAL
-            if good and not np.isnan(wave) and _detrend(z[:n], y[:n], order):
+            if good and not np.isnan(wave) and detrend(z[:n], y[:n], order):
                 begin = filled
                 for i in range(n):
                     if low < elevation[at[i]] <= high:
@@ -312,10 +312,22 @@ def _residuals(
 
 
 @njit(cache=True, nogil=True)
-def _detrend(z, y, order):  # pragma: no cover - compiled
-    """Subtract a polynomial in z from y, in place; False where z takes too few values.
+def detrend(z, y, order):  # pragma: no cover - compiled
+    """Subtract a polynomial in z from y, in place.
 
     The polynomials are Legendre's on the range of z, whose equations are well posed.
+
+    Parameters
+    ----------
+    z, y : numpy.ndarray, shape (sample)
+        Elevation and ratio.
+    order : int
+        Of the polynomial.
+
+    Returns
+    -------
+    bool
+        False where z takes too few values; then y is as it was.
     """
     n, m = z.size, order + 1
     low, high = z.min(), z.max()

@@ -251,6 +251,7 @@ def _measured(arcs: Arcs, settings: Settings) -> dict[str, np.ndarray]:
         arcs.starts, arcs.wavelength, arcs.elevation, sine, arcs.azimuth, arcs.second,
         arcs.residual, settings.peak == "grid", settings.min_height,
         settings.max_height, settings.height_step, *settings.noise_range,
+        settings.trend_order,
     )  # fmt: skip
     return dict(zip(_MEASURED, table, strict=True))
 
@@ -258,7 +259,7 @@ def _measured(arcs: Arcs, settings: Settings) -> dict[str, np.ndarray]:
 @njit(cache=True, nogil=True)
 def _measure(
     starts, wavelength, elevation, sine, azimuth, second, residual, on_grid,
-    min_height, max_height, height_step, noise_low, noise_high,
+    min_height, max_height, height_step, noise_low, noise_high, order,
 ):  # fmt: skip  # pragma: no cover - compiled
     """Return what is measured of every arc, shape (quantity, arc)."""
     table = np.full((13, wavelength.size), np.nan)
@@ -292,5 +293,5 @@ def _measure(
         table[7, k] = np.tan(radians).mean() / (rate * 3600.0)
         table[8, k] = 0.5 / np.median(np.abs(np.diff(x)))
         table[9, k], table[11, k], table[12, k] = height, amplitude, noise
-        table[10, k] = height_error(x, y, height)
+        table[10, k] = height_error(x, y, height, e, order)
     return table

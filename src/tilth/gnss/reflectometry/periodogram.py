@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from tilth.core.errors import InputError
+from tilth.gnss.reflectometry.arcs import detrend
 
 #: Heights of the coarse search: this far apart, m, and this part of the width of a
 #: peak where a band of elevations is so wide that peaks are narrow.
@@ -258,19 +259,21 @@ def fine_peak(
 
 
 @njit(cache=True, nogil=True)
-def height_error(x, y, height):  # pragma: no cover - compiled
+def height_error(x, y, height, elevation, order):  # pragma: no cover - compiled
     r"""Return the standard error of a height.
 
     The wave at the height is fitted, and the height is taken as a fourth parameter. For
-    white residuals of the variance :math:`\sigma^2` this is the bound of Cramer and
-    Rao,
+    white residuals of the variance :math:`\sigma^2` its error is the bound of Cramer
+    and Rao,
 
     .. math:: \sigma_H = \frac{\lambda}{4 \pi}
-        \frac{\sqrt{2}\,\sigma}{A \sqrt{N} \operatorname{sd}(\sin e)} ,
+        \frac{\sqrt{2}\,\sigma}{A \sqrt{N} \operatorname{sd}(\sin e)} .
 
-    but residuals of neighbouring samples resemble each other. The variance is
-    multiplied by the sum of autocorrelations (Bartlett's weights) of the products of
-    residuals and derivative, never less than one.
+    Two things are added. Neighbouring residuals resemble each other: with their first
+    autocorrelation :math:`\rho` and the derivative :math:`d` of the wave in height the
+    variance grows by :math:`\sum_{ij} \rho^{|i-j|} d_i d_j / \sum d_i^2`, taken as
+    one where it is less. And the polynomial that took the direct signal away took part
+    of a slow wave too: what that moves the height by is squared and added.
 
     Parameters
     ----------
@@ -280,19 +283,18 @@ def height_error(x, y, height):  # pragma: no cover - compiled
         Residuals less their mean.
     height : float
         m.
+    elevation : numpy.ndarray, shape (sample)
+        Degrees.
+    order : int
+        Of the polynomial in elevation.
 
     Returns
     -------
     float
-        m; NaN with fewer than five samples.
-
-    References
-    ----------
-    Lazarus et al. (2018), J. Business and Economic Statistics 36, 541-559 (number of
-    autocorrelations).
+        m; NaN where there are not more samples than parameters.
     """
-    n = x.size
-    if n < 5:
+    n, parameters = x.size, order + 4
+    if n <= parameters:
         return np.nan
     angle = 2.0 * np.pi * height * x
     c, s = np.cos(angle), np.sin(angle)
@@ -304,7 +306,8 @@ def height_error(x, y, height):  # pragma: no cover - compiled
         return np.nan
     yc, ys = np.dot(y, c), np.dot(y, s)
     a, b = (ss * yc - cs * ys) / below, (cc * ys - cs * yc) / below
-    rest = y - a * c - b * s
+    wave = a * c + b * s
+    rest = y - wave
     # What the height changes, less what amplitudes and mean change as well.
     slope = 2.0 * np.pi * x * (b * (c + c0) - a * (s + s0))
     slope -= slope.mean()
@@ -315,13 +318,21 @@ def height_error(x, y, height):  # pragma: no cover - compiled
         return np.nan
     # On a grid the height is off its peak by up to half a step.
     rest -= np.dot(slope, rest) / weight * slope
-    score = slope * rest
-    zero = np.dot(score, score)
-    lags = min(int(1.3 * np.sqrt(n)), n - 1)
-    excess = 1.0
-    for k in range(1, lags + 1):
-        share = 1.0 - k / (lags + 1.0)
-        if zero > 0.0:
-            excess += 2.0 * share * np.dot(score[k:], score[:-k]) / zero
-    variance = np.dot(rest, rest) / (n - 4)
-    return np.sqrt(max(excess, 1.0) * variance / weight)
+    power = np.dot(rest, rest)
+    if power <= 0.0:
+        return 0.0
+    # Taking out smooth parts leaves residuals that look less alike than they were.
+    alike = (np.dot(rest[1:], rest[:-1]) / power * n + parameters) / (n - parameters)
+    alike = min(max(alike, 0.0), 0.95)
+    # The sum over all pairs, by one pass: what came before decays by a factor.
+    before, growth = 0.0, 0.0
+    for i in range(n):
+        growth += slope[i] * (slope[i] + 2.0 * before)
+        before = alike * (before + slope[i])
+    growth = max(growth / weight, 1.0)
+    variance = growth * power / (n - parameters) / weight
+    kept = wave.copy()
+    if detrend(elevation, kept, order):
+        moved = np.dot(slope, wave - kept) / weight
+        variance += moved * moved
+    return np.sqrt(variance)
