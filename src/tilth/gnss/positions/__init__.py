@@ -10,6 +10,20 @@ _CONTENTS = {
     "usable": "series",
     "decimal_year": "series",
     "COMPONENTS": "series",
+    "Trajectory": "trajectory",
+    "Decay": "trajectory",
+    "design_matrix": "trajectory",
+    "NOISE_MODELS": "noise",
+    "NoiseModel": "noise",
+    "NoiseValues": "noise",
+    "Coloured": "noise",
+    "noise_model": "noise",
+    "simulate_noise": "noise",
+    "spectral_density": "noise",
+    "TrajectoryFit": "fit",
+    "fit_trajectory": "fit",
+    "fit_positions": "fit",
+    "compare_noise": "fit",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

@@ -1,0 +1,202 @@
+"""The maximum of the likelihood, and what its curvature says of all parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+from tilth.gnss.positions.likelihood import ShapeLikelihood, ShapeTerms
+
+#: Step of the differences that give gradients: rounding and curvature balance.
+_SMALL = 1e-6
+
+#: The search ends when the log likelihood changes by less than this share of itself:
+#: 1e-6 of a value of 10 000.
+_DIGITS = 1e-10
+
+#: Step of the differences that give the curvature: angles and indices have standard
+#: errors of 0.005 and more.
+_STEP = 2e-3
+
+#: Shape from which the search starts: angles, index, log of damping.
+_START = (0.4, 1.2, 0.0)
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """Where the likelihood is largest, and how sharply.
+
+    Parameters
+    ----------
+    x : numpy.ndarray, shape (coordinate)
+        Shape of the noise.
+    scale : float
+        Its size, m.
+    terms : ShapeTerms
+        Of the likelihood there.
+    natural : numpy.ndarray, shape (noise parameter)
+        As of `NoiseShape.natural`.
+    natural_se : numpy.ndarray, shape (noise parameter)
+        Standard errors; NaN where a coordinate is at the end of its range.
+    freedom : numpy.ndarray, shape (parameter)
+        Degrees of freedom of the variance of each parameter of the trajectory.
+    evaluations : int
+        Of the likelihood.
+    """
+
+    x: np.ndarray
+    scale: float
+    terms: ShapeTerms
+    natural: np.ndarray
+    natural_se: np.ndarray
+    freedom: np.ndarray
+    evaluations: int
+
+
+class _Counted:
+    """Terms of a likelihood, computed once for each shape."""
+
+    def __init__(self, likelihood: ShapeLikelihood) -> None:
+        self.likelihood = likelihood
+        self.known: dict[bytes, ShapeTerms] = {}
+
+    def terms(self, x: np.ndarray) -> ShapeTerms:
+        key = np.ascontiguousarray(x, float).tobytes()
+        if key not in self.known:
+            self.known[key] = self.likelihood.terms(x)
+        return self.known[key]
+
+    def __call__(self, x: np.ndarray) -> float:
+        return self.likelihood.negative(self.terms(x))
+
+
+def maximise(likelihood: ShapeLikelihood) -> Maximum:
+    """Find the noise that makes the observations most likely.
+
+    Parameters
+    ----------
+    likelihood : ShapeLikelihood
+        Of the observations.
+
+    Returns
+    -------
+    Maximum
+        With standard errors from the curvature of the likelihood.
+    """
+    shape, negative = likelihood.shape, _Counted(likelihood)
+    best = np.empty(0)
+    if shape.size:
+        angle, index, log_damping = _START
+        start = np.concatenate(
+            [
+                np.full(shape.angles, angle),
+                np.full(len(shape.free_index), index),
+                np.full(len(shape.free_damping), log_damping),
+            ]
+        )
+        best = optimize.minimize(
+            negative,
+            start,
+            method="L-BFGS-B",
+            bounds=list(zip(shape.low, shape.high, strict=True)),
+            options={"eps": _SMALL, "ftol": _DIGITS, "gtol": 1e-2},
+        ).x
+    terms = negative.terms(best)
+    scale = likelihood.scale(terms)
+    natural_se, freedom = _curvature(likelihood, negative, best)
+    return Maximum(
+        best,
+        scale,
+        terms,
+        shape.natural(best, scale),
+        natural_se,
+        freedom,
+        len(negative.known),
+    )
+
+
+def _curvature(
+    likelihood: ShapeLikelihood, negative: _Counted, best: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return standard errors of the noise, and the freedom of other variances.
+
+    Minus the log likelihood, with s the size of the noise and f the freedom, is
+    f log s + Q(x) / 2 s^2 + D(x) / 2: its second derivatives at the maximum follow from
+    those of Q and D. The variance v of a parameter depends on the noise; by the delta
+    method 2 / Var(log v) is the number of degrees of freedom that a variance with this
+    uncertainty has (Satterthwaite).
+    """
+    shape = likelihood.shape
+    inside = (best > shape.low + 2 * _STEP) & (best < shape.high - 2 * _STEP)
+    free = [int(i) for i in np.flatnonzero(inside)]
+    here = negative.terms(best)
+    scale = likelihood.scale(here)
+
+    def parts(moves: dict[int, float]) -> np.ndarray:
+        x = best.copy()
+        for i, move in moves.items():
+            x[i] += move
+        terms = negative.terms(x)
+        other = terms.log_determinant + likelihood.restricted * terms.log_normal
+        variances = np.log(np.diag(terms.inverse_normal))
+        return np.concatenate([[terms.squares / scale**2, other], variances])
+
+    h = _STEP
+    middle = parts({})
+    up = {i: parts({i: h}) for i in free}
+    down = {i: parts({i: -h}) for i in free}
+    size = len(free) + 1
+    hessian = np.empty((size, size))
+    hessian[0, 0] = 2.0 * likelihood.freedom
+    slopes = np.full((size, likelihood.parameters), 2.0)
+    for a, i in enumerate(free, 1):
+        first = (up[i] - down[i]) / (2 * h)
+        slopes[a] = first[2:]
+        hessian[0, a] = hessian[a, 0] = -first[0]
+        hessian[a, a] = ((up[i] - 2 * middle + down[i]) / h**2)[:2].sum() / 2.0
+        for b, j in enumerate(free[: a - 1], 1):
+            mixed = parts({i: h, j: h}) - parts({i: h, j: -h})
+            mixed -= parts({i: -h, j: h}) - parts({i: -h, j: -h})
+            hessian[a, b] = hessian[b, a] = mixed[:2].sum() / (4 * h**2) / 2.0
+    jacobian = _natural_slopes(likelihood, best, scale, free)
+    if np.linalg.eigvalsh(hessian).min() <= 0:  # flat: nothing is known of the noise
+        return np.full(len(jacobian), np.nan), np.ones(likelihood.parameters)
+    covariance = np.linalg.inv(hessian)
+    se = np.sqrt(np.diag(jacobian @ covariance @ jacobian.T))
+    spread = np.einsum("ap,ab,bp->p", slopes, covariance, slopes)
+    se[_stuck(likelihood, best, inside)] = np.nan
+    return se, 2.0 / spread
+
+
+def _natural_slopes(
+    likelihood: ShapeLikelihood, best: np.ndarray, scale: float, free: list[int]
+) -> np.ndarray:
+    """Return derivatives of the natural parameters to log size and free coordinates."""
+    shape, e = likelihood.shape, _SMALL
+    columns = [
+        (
+            shape.natural(best, scale * np.exp(e))
+            - shape.natural(best, scale * np.exp(-e))
+        )
+        / (2 * e)
+    ]
+    for i in free:
+        move = np.zeros(best.size)
+        move[i] = e
+        there, back = (
+            shape.natural(best + move, scale),
+            shape.natural(best - move, scale),
+        )
+        columns.append((there - back) / (2 * e))
+    return np.array(columns).T
+
+
+def _stuck(
+    likelihood: ShapeLikelihood, best: np.ndarray, inside: np.ndarray
+) -> np.ndarray:
+    """Return which natural parameters are at the end of their range."""
+    shape = likelihood.shape
+    gone = shape.shares(best) < 2 * _STEP
+    return np.concatenate([gone, ~inside[shape.angles :]])
