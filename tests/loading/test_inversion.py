@@ -46,7 +46,7 @@ def discs(green, stations):
 
 @pytest.fixture(scope="module")
 def cells(green, stations):
-    lat, lon = np.arange(69.05, 69.75, 0.1), np.arange(-50.0, -49.0, 0.25)
+    lat, lon = np.arange(69.05, 69.7, 0.1), np.arange(-50.0, -49.0, 0.25)
     grid = xr.DataArray(
         np.ones((lat.size, lon.size), bool), {"lat": lat, "lon": lon}, ("lat", "lon")
     )
@@ -184,7 +184,9 @@ def test_the_corner_of_an_l_is_found():
     data = np.concatenate([np.full(5, 1e3), np.full(5, 1.0)])
     found = choose_strength(np.diag(s), data, np.eye(10), "l-curve")
     assert 1e-2 < found.value < 1e2
-    assert float(found.table["freedom"].sel(strength=found.value)) == pytest.approx(5)
+    assert float(found.table["freedom"].sel(strength=found.value)) == pytest.approx(
+        5, abs=0.01
+    )
 
 
 def test_roughness_is_the_laplacian(cells):

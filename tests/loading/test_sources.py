@@ -109,7 +109,10 @@ def test_cells_together_are_the_outline_around_them(green, stations):
     )
     np.testing.assert_allclose(cells["mass"].sum(), outline["mass"][0], rtol=1e-9)
     np.testing.assert_allclose(
-        cells["response"].sum("source"), outline["response"][..., 0], rtol=1e-4
+        cells["response"].sum("source"),
+        outline["response"][..., 0],
+        rtol=1e-4,
+        atol=1e-15,
     )
 
 

@@ -34,6 +34,10 @@ COMMANDS = {
         "tilth.cli.land:app",
         "A land surface model, and a fast emulator of any.",
     ),
+    "loading": (
+        "tilth.cli.loading:app",
+        "Displacement by loads of ice and water, and the mass it tells.",
+    ),
     "report": (
         "tilth.cli.report:app",
         "Run every study and write one HTML page.",

@@ -447,5 +447,5 @@ def _per(rows: Sequence[Rows]) -> str:
         tails[r.name] = f" {tail}" if tail else ""
     if len(set(tails.values())) > 1:
         said = ", ".join(f"{r.name} in {r.units}" for r in rows)
-        raise InputError(f"rows must all be amounts or all rates ({said})")
+        raise InputError(f"rows must be all amounts or all rates ({said})")
     return next(iter(tails.values()))

@@ -22,8 +22,8 @@ from tilth.loading.penalties import Kind, penalty_matrix
 YEAR = 365.25
 
 #: Memories from one epoch to the next, and shares of white noise, that are tried.
-_MEMORIES = np.array([0.0, 0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.93, 0.96, 0.98, 0.99])
-_WHITE = np.array([0.0, 0.1, 0.25, 0.5, 0.75, 0.9])
+_MEMORIES = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.87, 0.94, 0.98])
+_WHITE = np.array([0.0, 0.25, 0.5, 0.75])
 
 
 def invert_series(
@@ -122,7 +122,7 @@ def invert_series(
         part = part.drop_vars(["nuisance", "nuisance_se"], errors="ignore")
         part = part.drop_dims("nuisance_name", errors="ignore")
         kept = np.isfinite(np.concatenate([data[c].values[epochs[0]] for c in present]))
-        drift = modes.reshape(len(modes), -1)[:, kept].T
+        drift = modes.reshape(len(modes), kept.size)[:, kept].T
         if drift.shape[1]:
             white = scipy.linalg.solve_triangular(system.factors[0], drift, lower=True)
             weights = sources["mass"].values

@@ -104,6 +104,11 @@ STUDIES: dict[str, Study] = {
             "Which adjustment methods keep the climate-change signal of the model?",
             "tilth.studies.warming_signal:run",
         ),
+        Study(
+            "uplift_to_mass",
+            "Mass of ice from uplift: what does each kind of observation add?",
+            "tilth.studies.uplift_to_mass:run",
+        ),
     )
 }
 
