@@ -7,9 +7,10 @@ from collections.abc import Callable
 import typer
 
 from tilth.cli.gnss_heights import snr2height
+from tilth.cli.gnss_surface import moisture, snow, thaw
 
 #: One import above and one row here per command.
-COMMANDS: tuple[Callable[..., None], ...] = (snr2height,)
+COMMANDS: tuple[Callable[..., None], ...] = (snr2height, snow, moisture, thaw)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 for command in COMMANDS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -73,17 +73,13 @@ def degree_days(temperature: xr.DataArray, *, southern: bool = False) -> xr.Data
             "no year of the record has a thaw season from its beginning: air "
             "temperature of the winter before is needed"
         )
-    thaw, freeze = np.zeros(days.size), np.zeros(days.size)
+    warm, cold = (np.full(days.size, ZERO_CELSIUS) for _ in range(2))
     of_day = np.zeros(days.size, int)
     for season in seasons:
-        warm, cold = (
-            slice(season.onset, season.freeze),
-            slice(season.freeze, season.end),
-        )
-        thaw[warm] = np.asarray(thaw_index(kelvin[warm])) / SECONDS_PER_DAY
-        thaw[cold] = thaw[season.freeze - 1]
-        freeze[cold] = np.asarray(freeze_index(kelvin[cold])) / SECONDS_PER_DAY
+        warm[season.onset : season.freeze] = kelvin[season.onset : season.freeze]
+        cold[season.freeze : season.end] = kelvin[season.freeze : season.end]
         of_day[label == season.year] = season.year
+    thaw, freeze = _since_new_year(thaw_index(warm), freeze_index(cold), label)
     after = [s.freeze < s.end for s in seasons]
     onset = [days[s.onset] for s in seasons]
     frost = [
@@ -122,6 +118,14 @@ def _require_every_day(days: np.ndarray, kelvin: np.ndarray) -> None:
             f"air temperature of {days[np.argmax(missing)]} is missing "
             f"({missing.sum()} days in all): take it from another record"
         )
+
+
+def _since_new_year(thaw: Any, freeze: Any, label: np.ndarray) -> np.ndarray:
+    """Return indices of a whole record, K s, as those of each year, K day."""
+    total = np.stack([np.asarray(thaw), np.asarray(freeze)]) / SECONDS_PER_DAY
+    first = np.searchsorted(label, label)
+    before = np.where(first > 0, total[:, first - 1], 0.0)
+    return total - before
 
 
 def _season(year: int, own: np.ndarray, kelvin: np.ndarray) -> _Season | None:

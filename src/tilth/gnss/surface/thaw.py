@@ -24,6 +24,9 @@ MOISTURE_RANGE = 0.02
 #: Residuals beyond this many robust standard deviations are left out.
 _LIMIT = 5.0
 
+#: Scatter of days that is never taken for smaller, m: no antenna does better.
+_LEAST_SCATTER = 5e-4
+
 
 @dataclass(frozen=True, eq=False)
 class ThawFit:
@@ -187,7 +190,7 @@ def fit_thaw(
         fit = _fitted(rows, design, kept, noise)
         residual = rows["z"].to_numpy() - design.to_numpy() @ fit.coefficients
         scale = 1.4826 * np.median(np.abs(residual[kept]))
-        far = used & (np.abs(residual) > _LIMIT * max(scale, 1e-9))
+        far = used & (np.abs(residual) > _LIMIT * max(scale, _LEAST_SCATTER))
         if (far == outlier).all():
             break
         outlier = far
