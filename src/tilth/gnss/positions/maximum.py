@@ -16,6 +16,12 @@ _SMALL = 1e-6
 #: 1e-6 of a value of 10 000.
 _DIGITS = 1e-10
 
+#: The first step of the search is at most this long: farther off lie false minima.
+_FIRST_STEP = 0.2
+
+#: Where the search looks again if a noise has no share: this far from the end.
+_ASIDE = 0.15
+
 #: Step of the differences that give the curvature: angles and indices have standard
 #: errors of 0.005 and more.
 _STEP = 2e-3
@@ -89,20 +95,23 @@ def maximise(likelihood: ShapeLikelihood) -> Maximum:
     best = np.empty(0)
     if shape.size:
         angle, index, log_damping = _START
-        start = np.concatenate(
-            [
-                np.full(shape.angles, angle),
-                np.full(len(shape.free_index), index),
-                np.full(len(shape.free_damping), log_damping),
-            ]
-        )
-        best = optimize.minimize(
+        best = _search(
+            likelihood,
             negative,
-            start,
-            method="L-BFGS-B",
-            bounds=list(zip(shape.low, shape.high, strict=True)),
-            options={"eps": _SMALL, "ftol": _DIGITS, "gtol": 1e-2},
-        ).x
+            np.concatenate(
+                [
+                    np.full(shape.angles, angle),
+                    np.full(len(shape.free_index), index),
+                    np.full(len(shape.free_damping), log_damping),
+                ]
+            ),
+        )
+        # In quadrature the slope to an angle is zero where a noise has no share, be it
+        # the maximum or not: look again from beside it.
+        inward = np.clip(best, shape.low + _ASIDE, shape.high - _ASIDE)
+        if (inward[: shape.angles] != best[: shape.angles]).any():
+            again = _search(likelihood, negative, inward)
+            best = min(best, again, key=negative)
     terms = negative.terms(best)
     scale = likelihood.scale(terms)
     natural_se, freedom = _curvature(likelihood, negative, best)
@@ -115,6 +124,22 @@ def maximise(likelihood: ShapeLikelihood) -> Maximum:
         freedom,
         len(negative.known),
     )
+
+
+def _search(
+    likelihood: ShapeLikelihood, negative: _Counted, start: np.ndarray
+) -> np.ndarray:
+    """Return the shape of a minimum found from a start."""
+    shape = likelihood.shape
+    limits = np.array([shape.low, shape.high]).T / _FIRST_STEP
+    found = optimize.minimize(
+        lambda z: negative(z * _FIRST_STEP),
+        start / _FIRST_STEP,
+        method="L-BFGS-B",
+        bounds=limits,
+        options={"eps": _SMALL / _FIRST_STEP, "ftol": _DIGITS, "gtol": 1e-2},
+    )
+    return np.clip(found.x * _FIRST_STEP, shape.low, shape.high)
 
 
 def _curvature(
