@@ -6,11 +6,20 @@ from collections.abc import Callable
 
 import typer
 
+from tilth.cli.gnss_daily import daily
 from tilth.cli.gnss_heights import snr2height
+from tilth.cli.gnss_rinex import rinex2snr
 from tilth.cli.gnss_surface import moisture, snow, thaw
 
 #: One import above and one row here per command.
-COMMANDS: tuple[Callable[..., None], ...] = (snr2height, snow, moisture, thaw)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    rinex2snr,
+    snr2height,
+    daily,
+    snow,
+    moisture,
+    thaw,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 for command in COMMANDS:
