@@ -129,6 +129,25 @@ def check_forcing_s2s(text):
     assert sum(map(float, shares)) == pytest.approx(1.0, abs=0.011)
 
 
+def check_loading_uplift(text):
+    """Each datum narrows the error, noise alone is too sure, and the truth is held."""
+    truth = -number_after(text, "lost in truth:")
+    rows = {
+        name.strip(): tuple(map(float, numbers))
+        for name, *numbers in re.findall(
+            r"^  ([a-z ]+?) +(-\d+\.\d) +(\d+\.\d) +(\d+\.\d)$", text, re.M
+        )
+    }
+    assert list(rows) == ["uplift alone", "three components", "and gravity"]
+    errors = [error for _, error, _ in rows.values()]
+    assert errors == sorted(errors, reverse=True)
+    for total, error, noise in rows.values():
+        assert noise <= error
+        assert abs(total - truth) < 2.5 * error
+    low, high = re.search(r"only loses: (\S+) to (\S+) Gt", text).groups()
+    assert float(low) < truth < float(high) < 0.0
+
+
 CHECKS = {
     "chambers_fluxes": check_chambers_fluxes,
     "forcing_s2s": check_forcing_s2s,
@@ -136,6 +155,7 @@ CHECKS = {
     "forcing_patterns": check_forcing_patterns,
     "land_emulator": check_land_emulator,
     "leaf_temperature": check_leaf_temperature,
+    "loading_uplift": check_loading_uplift,
     "rivers_flood": check_rivers_flood,
 }
 

@@ -18,6 +18,7 @@ from tilth.loading import (
     observed_ratio,
     plot_strength,
     plot_uplift,
+    point_response,
     regularised_load,
     station_rows,
     wahr_ratio,
@@ -164,6 +165,18 @@ def test_stations_beside_a_load_find_where_it_is(green):
         fits.append([float(x[0]) for x in (found.lat, found.lon, found.mass)])
     se = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose(np.std(fits, axis=0), se, rtol=0.35)
+
+
+@pytest.mark.realdata
+def test_the_made_up_earth_is_of_the_size_of_the_real_one(prem, green):
+    real = green_functions(prem)
+    distance = np.array([2e3, 10e3, 50e3, 100e3])
+    for component in ("vertical", "horizontal"):
+        one, other = (
+            np.asarray(point_response(g, distance / 6.371e6, component))
+            for g in (green, real)
+        )
+        np.testing.assert_allclose(one, other, rtol=0.2)
 
 
 def test_the_made_up_margin_is_what_it_is_said_to_be(green):

@@ -110,8 +110,8 @@ def distance_of_ratio(green: GreenFunctions, ratio: Any, radius: float) -> np.nd
     Returns
     -------
     numpy.ndarray
-        m, from beside the border to thirty radii; NaN for ratios that no place there
-        has: lower ones are above the load, higher ones no elastic answer to it.
+        m, the nearest from beside the border to thirty radii; NaN for ratios that no
+        place there has: lower ones are above the load, higher ones no answer to it.
 
     Raises
     ------
@@ -122,10 +122,15 @@ def distance_of_ratio(green: GreenFunctions, ratio: Any, radius: float) -> np.nd
         raise InputError(f"the radius of a load is above 0 m, got {radius:g}")
     tried = radius * np.geomspace(_NEAREST, _FARTHEST, 400)
     curve = wahr_ratio(green, tried, radius)
-    top = int(np.argmax(curve)) + 1  # up to its highest the curve only rises
-    return np.interp(
-        np.asarray(ratio, float), curve[:top], tried[:top], left=np.nan, right=np.nan
+    wanted = np.asarray(ratio, float)
+    highest = np.maximum.accumulate(curve)
+    after = np.searchsorted(highest, wanted)
+    k = np.clip(after, 1, tried.size - 1)
+    share = (wanted - curve[k - 1]) / np.where(
+        curve[k] == curve[k - 1], 1.0, curve[k] - curve[k - 1]
     )
+    far = tried[k - 1] + share * (tried[k] - tried[k - 1])
+    return np.where((after > 0) & (after < tried.size), far, np.nan)
 
 
 def _azimuth(east: np.ndarray, north: np.ndarray) -> np.ndarray:

@@ -107,6 +107,7 @@ def plot_strength(estimate: xr.Dataset) -> Figure:
         misfit, size = (np.sqrt(estimate[n].values) for n in ("misfit_curve", "size"))
         axes[0].loglog(misfit, size)
         axes[0].plot(misfit[at], size[at], "o", color=COLOURS[1], label="used")
+        axes[0].xaxis.set_minor_formatter("")
         axes[0].set(xlabel="norm of the misfit", ylabel="norm of the penalty")
         axes[0].legend()
         for ax, name, label, best in (

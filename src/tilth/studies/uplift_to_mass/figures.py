@@ -54,15 +54,15 @@ def by_kind(world: World, draws: pd.DataFrame) -> Figure:
     Returns
     -------
     Figure
-        Points and mean intervals.
+        Points and median intervals.
     """
     return _intervals(
         world,
         draws,
         ("kind", "sign", "pattern"),
         "by-kind",
-        "Rate of mass by what was observed: single draws (grey), their mean, and the "
-        "mean 95 % interval; the truth is dashed. Below: limits by the sign of the "
+        "Rate of mass by what was observed: single draws (grey), their median, and the "
+        "median 95 % interval; the truth is dashed. Below: limits by the sign of the "
         "load alone, and one factor per basin of a right pattern and of one that falls "
         "off 1.6 times too slowly.",
     )
@@ -81,7 +81,7 @@ def by_rule(world: World, draws: pd.DataFrame) -> Figure:
     Returns
     -------
     Figure
-        Points and mean intervals.
+        Points and median intervals.
     """
     return _intervals(
         world,
@@ -89,7 +89,7 @@ def by_rule(world: World, draws: pd.DataFrame) -> Figure:
         ("rule",),
         "by-rule",
         "Rate of mass from three components by penalty and choice of its strength: "
-        "single draws (grey), their mean, and the mean 95 % interval. The corner of "
+        "single draws (grey), their median, and its 95 % interval. The corner of "
         "the L-curve of the roughness smooths too much: a short interval, and wrong.",
     )
 
@@ -119,11 +119,11 @@ def _intervals(
 def _draw(
     ax: Axes, k: int, draws: pd.DataFrame, key: tuple, row: pd.Series, colour: int
 ) -> None:
-    """Draw the draws, mean and mean interval of one way."""
+    """Draw the draws, mean and median interval of one way."""
     own = draws[(draws["group"] == key[0]) & (draws["way"] == key[1])]["total"]
     ax.plot(own, np.full(own.size, k + 0.2), "|", color="#999999", ms=6, zorder=1)
     ax.plot([row["lower"], row["upper"]], [k, k], "-", color=COLOURS[colour], lw=2.0)
-    ax.plot([row["mean"]], [k], "o", color=COLOURS[colour])
+    ax.plot([row["median"]], [k], "o", color=COLOURS[colour])
 
 
 def _label(group: str, way: str) -> str:

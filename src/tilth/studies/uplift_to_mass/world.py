@@ -170,7 +170,7 @@ def observe(world: World, scale: Scale) -> pd.DataFrame:
             rows.append(_row(draw, "kind", kind, found))
         three = kinds["three components"]
         for penalty, how in RULES:
-            found = invert(three, world.cells, penalty=penalty, strength=how)  # type: ignore[arg-type]
+            found = invert(three, world.cells, penalty=penalty, strength=how)
             rows.append(_row(draw, "rule", f"{penalty}, {how}", found))
         for kind in ("three components", "all together"):
             signed = invert_signed(kinds[kind], world.cells, "loss")
