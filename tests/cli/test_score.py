@@ -211,6 +211,35 @@ def test_a_grid_is_matched_by_its_coordinates(tmp_path, observed):
     assert "10 1" in found["site"].values.tolist()
 
 
+def test_both_hemispheres_are_scored_whichever_way_longitudes_are_counted(
+    tmp_path, observed, capsys
+):
+    east = np.array([10.1, 100.2, 190.3, 280.4, 350.6])
+    data = ensemble(observed, 0.0).isel(site=slice(5)).drop_vars(["site", "basin"])
+    ours = data.rename(site="lon").assign_coords(lon=east.astype("float32"))
+    truth = observed.isel(site=slice(5)).drop_vars(["site", "basin"])
+    truth = truth.rename(site="lon").assign_coords(lon=(east + 180) % 360 - 180)
+    truth = truth.sortby("lon").isel(lon=[0, 1, 2, 4])  # without 10.1 E
+    ours = save(ours.assign_attrs(units="m3 s-1"), tmp_path / "f.nc")
+    theirs, out = save(truth, tmp_path / "o.nc"), tmp_path / "s.nc"
+    assert run(ours, theirs, "--out", out) == 0
+    found = open_all(out)
+    assert found.sizes["site"] == 4
+    np.testing.assert_allclose(found["rmse"], 0.0, atol=1e-6)
+    assert "that were not observed: 1" in capsys.readouterr().out
+
+
+def test_starts_without_a_date_are_left_out(tmp_path, observed):
+    data = ensemble(observed, 0.0)
+    data = data.assign_coords(start=data["start"].where(data["start"] > STARTS[1]))
+    out = tmp_path / "s.nc"
+    ours = save(data.assign_attrs(units="m3 s-1"), tmp_path / "f.nc")
+    assert run(ours, save(observed, tmp_path / "o.nc"), "--out", out) == 0
+    found = open_all(out)
+    assert (found["cases"] == STARTS.size - 2).all()
+    assert "crps_climatology" in found
+
+
 def test_one_year_of_observations_has_no_climatology_and_says_so(
     tmp_path, observed, capsys
 ):
@@ -301,6 +330,7 @@ def test_files_that_do_not_fit_are_refused_with_the_way_out(tmp_path, observed, 
         ((ours, theirs, "--variable", "rain"), "has no rain"),
         ((ours, save(elsewhere, tmp_path / "e.nc")), "no site is in both"),
         ((ours, theirs, "--against", ours, "--clusters", "river"), "basin"),
+        ((ours, save(observed.drop_attrs(), tmp_path / "u.nc")), "say which with"),
         ((ours, ours), "needs observations along time"),
         ((ours, save(observed.isel(site=0, drop=True), tmp_path / "p.nc")), "no place"),
         ((ours, save(observed.isel(time=slice(0, 9)), tmp_path / "t.nc")), "observed"),

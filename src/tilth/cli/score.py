@@ -80,10 +80,11 @@ def score(
     from tilth.core.files import write_netcdf
     from tilth.forcing.s2s.alignment import align_observations
 
+    given = read_forecast(forecast, variable, units)
     ours, daily = at_common_places(
-        read_forecast(forecast, variable, units),
-        read_observed(observed, observed_variable or variable, units),
+        given, read_observed(observed, observed_variable or variable, units)
     )
+    alone = given[0, 0, 0].size - ours.sizes["site"] if given.size else 0
     other = None
     if against is not None:
         other, ours = at_common_places(read_forecast(against, variable, units), ours)
@@ -117,6 +118,8 @@ def score(
         found.attrs["training_days"] = training_days
     _print_leads(found, ours)
     typer.echo(f"climatology: {words}")
+    if alone:
+        typer.echo(f"places of the forecasts that were not observed: {alone}")
     if learnt:
         fate = "left out" if training_days == "drop" else "scored ALL THE SAME"
         typer.echo(f"pairs of start and lead that were learnt from, {fate}: {learnt}")

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import xarray as xr
 
+#: What numbers without units say of them, or nothing.
+_WITHOUT_UNITS = {None, "", "1", "unitless", "dimensionless"}
+
+#: Degrees that are the rounding of coordinates, 10 m on the ground.
+_SAME_DEGREE = 1e-4
+
 #: What becomes of days that a forecast has learnt from.
 TRAINING_DAYS = ("refuse", "drop", "keep")
 
@@ -51,6 +57,8 @@ def read_forecast(path: Path, variable: str | None, units: str | None) -> xr.Dat
     if names["lead"] is None:
         data = data.expand_dims(lead=[0.0])
     data = as_forecast(data, given).drop_vars("member", errors="ignore")
+    # Archives mark gaps by values without a date.
+    data = data.isel(start=data["start"].notnull().values.nonzero()[0])
     return data.transpose("start", "lead", "member", ...)
 
 
@@ -104,13 +112,14 @@ def at_common_places(
     Returns
     -------
     xarray.DataArray, xarray.DataArray
-        With all dimensions of places as one, ``site``, in the units of the second
-        where both state them.
+        With all dimensions of places as one, ``site``, in the units of the second.
+        Longitudes are the same place whether they go to 180 or to 360 degrees.
 
     Raises
     ------
     InputError
-        If their places have other dimensions, or none in common.
+        If their places have other dimensions, or none in common, or one of them
+        states no units.
     """
     import xarray as xr
 
@@ -124,14 +133,21 @@ def at_common_places(
             f"forecasts lie along {', '.join(places[0]) or 'no place'}, observations "
             f"along {', '.join(places[1]) or 'no place'}: bring them to the same places"
         )
+    forecast = _on_same_circle(forecast, observed)
     ours, theirs = xr.align(forecast, observed, join="inner", exclude=own)
     if not all(ours.sizes[dim] for dim in places[0]):
         raise InputError(
             f"no {' and '.join(places[0])} is in both: forecasts have "
             f"{_few(forecast, places[0])}, observations {_few(observed, places[0])}"
         )
-    if "units" in ours.attrs and "units" in theirs.attrs:
-        ours = convert(ours, theirs.attrs["units"])
+    said = [x.attrs.get("units") for x in (ours, theirs)]
+    if None in said and not {*said} <= _WITHOUT_UNITS:
+        raise InputError(
+            f"{'forecasts' if said[0] is None else 'observations'} state no units, the "
+            f"others {said[0] or said[1]!r}: say which with --units"
+        )
+    if None not in said:
+        ours = convert(ours, str(said[1]))
     return _stacked(ours, places[0]), _stacked(theirs, places[0])
 
 
@@ -172,6 +188,27 @@ def clusters_of(
         f"neither file has {name} of the sites; they have "
         f"{', '.join(sorted(known)) or 'no coordinate of sites'}"
     )
+
+
+def _on_same_circle(forecast: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
+    """Return the forecast with latitudes and longitudes written as the other's are.
+
+    Joined as they are, 0 to 360 and -180 to 180 degrees would share one hemisphere,
+    and nobody would miss the other; nor what single precision sets apart.
+    """
+    import numpy as np
+
+    for name in ("lat", "latitude", "lon", "longitude"):
+        if not all(name in x.dims and name in x.coords for x in (forecast, observed)):
+            continue
+        ours, theirs = (x[name].values.astype(float) for x in (forecast, observed))
+        if name.startswith("lon"):
+            west = min(theirs.min(initial=0.0), 0.0)
+            ours = ours - 360.0 * np.floor((ours - west) / 360.0 + 1e-9)
+        near = theirs[np.abs(ours[:, None] - theirs).argmin(axis=1)]
+        ours = np.where(np.abs(ours - near) < _SAME_DEGREE, near, ours)
+        forecast = forecast.assign_coords({name: (name, ours, forecast[name].attrs)})
+    return forecast
 
 
 def without_training(
