@@ -76,15 +76,16 @@ def tell(world: World, draws: pd.DataFrame) -> Part:
     ]
     known, wide = (rows["pattern", name] for name in ("1", "1.6"))
     corner, main = rows["rule", "roughness, l-curve"], rows["kind", KINDS[1]]
+    alone = rows["kind", KINDS[0]]["se"]
+    held, noise = (100 * main[name] for name in ("held", "held by noise"))
     found = (
         f"The glacier loses {-world.total:.1f} Gt a year. The error of the estimate "
         f"(root mean square) is {upward:.1f} Gt from uplift alone, {three:.1f} with "
         f"the horizontals, {every:.1f} with everything. The horizontals make the "
         f"standard error smaller by {100 * (1 - narrower):.0f} %; uplift alone says "
-        f"{rows['kind', KINDS[0]]['se']:.1f} and errs by less, for what the penalty "
-        f"assumes suits this glacier, as nobody could know. Intervals that include "
-        f"what regularisation hides hold the truth in {100 * main['held']:.0f} % of "
-        f"the draws; by noise alone it would be {100 * main['held by noise']:.0f} %. The "
+        f"{alone:.1f}, and what its penalty assumes may suit this glacier by chance. "
+        f"Intervals that include what regularisation hides hold the truth in "
+        f"{held:.0f} % of the draws; by noise alone it would be {noise:.0f} %. The "
         f"corner of the L-curve of the roughness smooths too much: it errs by "
         f"{corner['bias']:+.1f} Gt and says {corner['se']:.1f}. A known pattern leaves "
         f"an error of {known['error']:.1f} Gt, one that falls off too slowly a bias of "
