@@ -1,6 +1,7 @@
 """`tilth forcing adjust` as a user calls it: observations and a model in, and out."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -150,4 +151,38 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(
     out = folder / "nothing.nc"
     assert run(*files(folder), *words, "--out", out) == 2
     assert re.search(said, capsys.readouterr().err)
+    assert not out.exists()
+
+
+@pytest.mark.realdata
+def test_series_of_the_model_that_are_one_are_warned_of_in_a_line(
+    dataset, tmp_path, capsys
+):
+    folder, out = dataset("ahccd-canesm2"), tmp_path / "out.nc"
+    files = (folder / "ahccd_1950-2013.nc", folder / "CanESM2_1950-2100.nc")
+    words = ("--variable", "pr", "--train", "1950:1960", "--apply", "1961:1965")
+    with pytest.warns(
+        UserWarning, match=r"2 places.*\(Vancouver = Amos\): right where"
+    ):
+        assert run(*files, *words, "--out", out) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        show = warnings.showwarning
+        warnings.showwarning = lambda *a: print(warnings.formatwarning(*a[:4]), end="")
+        try:
+            assert run(*files, *words, "--out", out) == 0
+        finally:
+            warnings.showwarning = show
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if line.startswith("tilth: warning: pr: 2 places")]
+
+
+@pytest.mark.realdata
+def test_a_model_on_its_grid_is_sent_to_regridding_first(dataset, tmp_path, capsys):
+    winters, out = dataset("iberia-winters"), tmp_path / "out.nc"
+    files = (winters / "VALUE_Iberia_pr.nc", winters / "CMIP5_Iberia_pr.nc")
+    assert run(*files, "--train", "1983:1987", "--out", out) == 2
+    told = capsys.readouterr().err
+    assert "lat (8), lon (11), the observations station (7)" in told
+    assert "tilth forcing regrid" in told
     assert not out.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 #: Exit codes: all well; a bar does not hold; an error; interrupted (128 + SIGINT).
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if reconfigure:
         reconfigure(errors="replace")
     _log_progress()
+    plain = warnings.formatwarning
+    warnings.formatwarning = _one_line
     try:
         from tilth.cli.app import build
 
@@ -46,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return _explain(error)
+    finally:
+        warnings.formatwarning = plain
     if code == INTERRUPTED:
         print("tilth: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else HELD
@@ -61,6 +66,19 @@ def _log_progress() -> None:
         handler.setFormatter(logging.Formatter("%(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
+
+
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Return a warning as one line; one of a library with its place in the code."""
+    if issubclass(category, UserWarning):
+        return f"tilth: warning: {message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 def _explain(error: Exception) -> int:

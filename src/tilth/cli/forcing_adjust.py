@@ -109,6 +109,7 @@ def adjust(
         method or known.method, known.name, kind or known.kind, group, changes
     )
     training = [_years(data, train, "--train") for data in (seen, model)]
+    _warn_of_identical(training[1])
     target = model if apply is None else _years(model, apply, "--apply")
     adjuster = chosen.fit(*training)
     if years:
@@ -190,6 +191,25 @@ def _years(data: xr.DataArray, text: str, option: str) -> xr.DataArray:
             f"{int(year.max())}"
         )
     return part
+
+
+def _warn_of_identical(model: xr.DataArray) -> None:
+    """Warn if places have one series; fields on Dask are not looked at."""
+    import warnings
+
+    from tilth.forcing.patterns.guards import identical_series
+
+    groups = [] if model.chunks is not None else identical_series(model)
+    if groups:
+        said = " = ".join("/".join(map(str, place)) for place in groups[0][:4])
+        warnings.warn(
+            f"{model.name}: {sum(map(len, groups))} places of the model have the "
+            f"series of another to the last bit ({said}): right where they lie in one "
+            "cell; otherwise they were cut from a grid with longitudes of the other "
+            "convention (-180..180, 0..360)",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _print_means(

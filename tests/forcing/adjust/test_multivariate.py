@@ -182,3 +182,16 @@ def test_a_dataset_without_a_variable_is_refused(world):
     observed, modelled, _ = world
     with pytest.raises(InputError, match="modelled lacks pr; it has tas"):
         METHOD.fit(observed, modelled[["tas"]])
+
+
+def test_units_of_the_target_do_not_matter(world):
+    observed, modelled, target = world[:3]
+    fitted = METHOD.fit(observed, modelled)
+    expected = fitted.apply(target)
+    name = "pr"
+    flux = target.assign(
+        {name: (target[name] / 86400.0).assign_attrs(units="kg m-2 s-1")}
+    )
+    found = fitted.apply(flux)
+    for variable in expected:
+        np.testing.assert_allclose(found[variable], expected[variable], rtol=1e-9)

@@ -21,12 +21,16 @@ import xarray as xr
 from tilth.core.errors import InputError
 from tilth.core.files import read_netcdf, write_netcdf
 from tilth.core.model import stamp
+from tilth.forcing.adjust.checks import check_steps, check_training, usual_step
 from tilth.forcing.adjust.groups import DayWindow, require_dates
 from tilth.forcing.split import ATTRIBUTE, training_periods
 from tilth.forcing.variables import convert_forcing
 
 #: How a difference between two climates is measured: as a sum or as a ratio.
 Kind = Literal["+", "*"]
+
+#: Attribute of a table: the usual step observed, seconds.
+_STEP = "training_step"
 
 _ZERO_IS_A_CONVENTION = ("deg", "celsius", "fahrenheit")
 _SelfMethod = TypeVar("_SelfMethod", bound="Method")
@@ -96,17 +100,21 @@ class Method(abc.ABC):
         Raises
         ------
         InputError
-            If ``time`` or units are absent, or the places of the two differ.
+            If ``time`` or units are absent, or the places, the months (where all days
+            are one group) or the time steps of the two differ.
         """
         units = _units_of(observed)
         check_kind(getattr(self, "kind", "+"), units, str(observed.name or "observed"))
-        table = self.train(_bare(observed, units), _bare(modelled, units))
+        bare = _bare(observed, units), _bare(modelled, units)
+        check_training(observed, modelled, getattr(self, "group", "none"))
+        table = self.train(*bare)
         table.attrs = {
             **table.attrs,
             "units": units,
             ATTRIBUTE: training_periods(observed["time"]),
             "training_observed": describe_period(observed["time"]),
             "training_modelled": describe_period(modelled["time"]),
+            _STEP: usual_step(observed["time"]),
         }
         return Adjuster(self, table)
 
@@ -173,10 +181,11 @@ class Adjuster:
         Raises
         ------
         InputError
-            If ``time`` or units are absent, places differ from those of the fit, or a
-            group of days in the target had none in training.
+            If ``time`` or units are absent, places or the time step differ from those
+            of the fit, or a group of days in the target had none in training.
         """
         prepared = _bare(target, self.table.attrs["units"])
+        check_steps(self.table.attrs.get(_STEP, np.nan), target["time"], "the target")
         result = self.method.adjust(self.table, prepared)
         extra = [str(dim) for dim in result.dims if dim not in target.dims]
         result = result.transpose(*extra, *target.dims)

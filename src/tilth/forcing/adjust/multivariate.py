@@ -17,6 +17,7 @@ from tilth.forcing.adjust.adjuster import Adjuster, Kind
 from tilth.forcing.adjust.delta import QDM
 from tilth.forcing.adjust.groups import Grouping, TimeGroups, as_grouping, group_times
 from tilth.forcing.adjust.rotations import in_rank_order, rotated_mapping
+from tilth.forcing.variables import convert_forcing
 
 #: Fewer days with all variables than this say nothing of how they go together.
 _FEWEST = 10
@@ -190,6 +191,13 @@ class MultivariateAdjuster:
         """
         names = list(self.method.kinds)
         _require(target, names, "target")
+        # Rotations mix variables: a target in other units would outweigh the others.
+        target = target.assign(
+            {
+                name: convert_forcing(target[name], self.modelled[name].attrs["units"])
+                for name in names
+            }
+        )
         alone = {name: self.adjusters[name].apply(target[name]) for name in names}
         columns = [
             _stack(self.observed, names, "time_observed"),
