@@ -1,5 +1,7 @@
 """tilth forcing downscale: training, transfer, refusals and the record of the split."""
 
+import re
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -79,13 +81,72 @@ def test_a_free_running_model_is_refused_and_its_transfer_is_not(files):
     np.testing.assert_allclose(found["corrected"], expected["corrected"], atol=1e-6)
 
 
+def test_what_was_learnt_is_saved_and_applied_later(files):
+    folder, *_ = files
+    saved = folder / "fitted.nc"
+    assert run(*words(folder, "first.nc"), "--save", saved).exit_code == 0
+    done = run(folder / "coarse.nc", "--fitted", saved, "--out", folder / "later.nc")
+    assert done.exit_code == 0, done.output
+    first, later = (read_netcdf(folder / name) for name in ("first.nc", "later.nc"))
+    check_not_trained_on(later)
+    assert later.attrs["split_training"] == first.attrs["split_training"]
+    np.testing.assert_array_equal(later["corrected"], first["corrected"])
+    np.testing.assert_array_equal(later.time, first.time)
+    # A model is mapped over years that must be named; then it is as in one call.
+    gcm = ("--model", folder / "gcm.nc", "--out", folder / "gcm_later.nc")
+    done = run(folder / "coarse.nc", "--fitted", saved, *gcm)
+    assert "--model is mapped over the years of --train" in str(done.exception)
+    done = run(folder / "coarse.nc", "--fitted", saved, *gcm, "--train", "1983:1988")
+    assert done.exit_code == 0, done.output
+    one = run(*words(folder, "gcm_once.nc"), "--model", folder / "gcm.nc")
+    assert one.exit_code == 0, one.output
+    np.testing.assert_array_equal(
+        read_netcdf(folder / "gcm_later.nc")["corrected"],
+        read_netcdf(folder / "gcm_once.nc")["corrected"],
+    )
+
+
+def test_what_learning_and_applying_need_is_asked_for(files):
+    folder, *_ = files
+    base = (folder / "coarse.nc", "--out", folder / "bad.nc")
+    done = run(*base, "--observed", folder / "local.nc")
+    assert "learning needs --observed and --train" in str(done.exception)
+    done = run(*words(folder, "bad.nc"), "--fitted", folder / "local.nc")
+    assert "leave out --observed and --save" in str(done.exception)
+    done = run(*base, "--fitted", folder / "local.nc")
+    assert "holds no fitted pattern" in str(done.exception)
+    done = run(*base, "--observed", folder / "local.nc", "--train", "1900:1910")
+    assert "pr has no season or year of 1900:1910; it has 1983" in str(done.exception)
+    assert not (folder / "bad.nc").exists()
+
+
+@pytest.mark.realdata
+def test_the_defective_climate_model_and_a_free_one_are_refused(dataset, tmp_path):
+    folder, winters = dataset("ahccd-canesm2"), dataset("iberia-winters")
+    out = tmp_path / "out.nc"
+    for coarse, local, train, said in (
+        (
+            folder / "CanESM2_1950-2100.nc", folder / "ahccd_1950-2013.nc",
+            "1950:1981", r"Vancouver = Amos.*the other convention",
+        ),
+        (
+            winters / "CMIP5_Iberia_pr.nc", winters / "VALUE_Iberia_pr.nc",
+            "1983:1988", "does not follow the weather.*free-running model",
+        ),
+    ):  # fmt: skip
+        done = run(coarse, "--observed", local, "--train", train, "--out", out)
+        assert isinstance(done.exception, InputError)
+        assert re.search(said, str(done.exception))
+        assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
         (["--learner", "magic"], "--learner is one of ridge, nystroem, svr, forest"),
         (["--window", "wide"], "--window is all or a number of cells"),
         (["--extra", "psl"], "0 of the files have psl"),
-        (["--apply", "2001"], "there is no time to write"),
+        (["--apply", "2001"], "pr has no season or year of 2001:2001"),
         (["--variable", "tas"], "0 of the files have tas"),
         (["--transform", "log"], "no transform 'log'"),
     ],

@@ -26,15 +26,25 @@ def downscale(
         help="Coarse fields of the real weather (reanalysis): NetCDF or Zarr; several "
         "may hold several variables."
     ),
-    observed: Path = typer.Option(
-        ..., "--observed", help="Stations or a fine grid: NetCDF or Zarr."
+    observed: Path | None = typer.Option(
+        None, "--observed", help="Stations or a fine grid: NetCDF or Zarr."
     ),
     out: Path = typer.Option(..., "--out", help="Output, NetCDF, or Zarr by .zarr."),
-    train: str = typer.Option(
-        ..., "--train", help="Years to learn from, 1983:1988; a winter by its January."
+    train: str | None = typer.Option(
+        None, "--train", help="Years to learn from, 1983:1988; a winter by its January."
     ),
     apply: str | None = typer.Option(
         None, "--apply", help="Years to write; by default all others."
+    ),
+    save: Path | None = typer.Option(
+        None, "--save", metavar="NC", help="What was learnt, for --fitted."
+    ),
+    fitted: Path | None = typer.Option(
+        None,
+        "--fitted",
+        metavar="NC",
+        help="What --save wrote, in place of --observed and all settings of learning; "
+        "--train is then needed with --model only.",
     ),
     variable: str = typer.Option("pr", "--variable", help="What is downscaled."),
     extra: list[str] = typer.Option(
@@ -71,25 +81,48 @@ def downscale(
     from tilth.core.errors import InputError
     from tilth.forcing.files import open_forcing, write_forcing
     from tilth.forcing.patterns.downscaling import PatternDownscaling
+    from tilth.forcing.patterns.saved import read_patterns
     from tilth.forcing.patterns.transfer import Transfer
 
-    fields = _fields(predictors, [variable, *extra])
-    target = _variable(open_forcing(observed), variable, observed).load()
-    years, period = year_range(train), None if apply is None else year_range(apply)
-    settings = PatternDownscaling(
-        _learner(learner),
-        window="all" if window == "all" else _whole(window),
-        transform=transform or ("cube_root" if variable == "pr" else "none"),
-        folds=folds,
-        extrapolation=extrapolation,
+    if fitted is None:
+        if observed is None or train is None:
+            raise InputError(
+                "learning needs --observed and --train; what was learnt before is "
+                "applied by --fitted"
+            )
+    elif observed is not None or save is not None:
+        raise InputError("--fitted was learnt: leave out --observed and --save")
+    elif model and train is None:
+        raise InputError("--model is mapped over the years of --train: give them")
+    years = None if train is None else year_range(train)
+    period = None if apply is None else year_range(apply)
+    if fitted is None:
+        names = [variable, *extra]
+    else:
+        pattern = read_patterns(fitted)
+        names = [field.name for field in pattern.fields]
+    fields = used = _fields(predictors, names)
+    early = (
+        {name: _within(field, years).load() for name, field in fields.items()}
+        if years and (model or fitted is None)
+        else {}
     )
-    early = {name: _within(field, years).load() for name, field in fields.items()}
-    fitted = settings.fit(
-        early, _within(target, years), guards="warn" if warn else "raise"
-    )
-    used = fields
-    if model:
-        theirs = _fields(model, [variable, *extra])
+    if observed is not None and years is not None:
+        target = _variable(open_forcing(observed), variable, observed).load()
+        settings = PatternDownscaling(
+            _learner(learner),
+            window="all" if window == "all" else _whole(window),
+            transform=transform or ("cube_root" if variable == "pr" else "none"),
+            folds=folds,
+            extrapolation=extrapolation,
+        )
+        pattern = settings.fit(
+            early, _within(target, years), guards="warn" if warn else "raise"
+        )
+        if save is not None:
+            pattern.save(save)
+    if model and years is not None:
+        theirs = _fields(model, names)
         bridge = Transfer.fit(
             {name: _within(field, years) for name, field in theirs.items()}, early
         )
@@ -99,27 +132,31 @@ def downscale(
         if period
         else field
         if model
-        else _within(field, years, inside=False)
+        else _not_learnt_from(field, years, pattern.periods)
         for name, field in used.items()
     }
     if not all(field.sizes["time"] for field in wanted.values()):
         raise InputError(
-            f"there is no time to write: --train {train}"
-            + (f", --apply {apply}" if apply else " takes all of the predictors")
+            "there is no time to write: all of the predictors were learnt from; give "
+            "others, or --apply"
         )
-    result = fitted.predict(wanted)
-    split = {"training": fitted.periods, "years": train, "method": learner}
+    result = pattern.predict(wanted)
+    kind = type(pattern.settings.learner).__name__
+    split = {"training": pattern.periods, "method": kind}
+    if train is not None:
+        split["years"] = train
     write_forcing(
         result,
         out,
-        step=f"tilth forcing downscale: {variable}, {learner}, window {window}",
-        sources=[*predictors, observed, *model],
+        step=f"tilth forcing downscale: {names[0]}, {kind}, window "
+        f"{pattern.settings.window}",
+        sources=[*predictors, *[p for p in (observed, fitted) if p], *model],
         split=split,
     )
-    learnt = fitted.training_days
+    learnt = pattern.training_days
     typer.echo(
         f"{out}: {result.sizes['time']} times of {learnt.size} targets, learnt from up "
-        f"to {int(learnt.max())} times of {train}"
+        f"to {int(learnt.max())} times of {train or fitted}"
     )
     if (learnt == 0).any():
         typer.echo(f"{int((learnt == 0).sum())} targets had too few times to be learnt")
@@ -155,15 +192,32 @@ def _variable(data: xr.Dataset, name: str, path: Path) -> xr.DataArray:
     return data[name]
 
 
-def _within(
-    data: xr.DataArray, years: tuple[int, int], inside: bool = True
-) -> xr.DataArray:
-    """Return the seasons that end in these years, or all others."""
+def _within(data: xr.DataArray, years: tuple[int, int]) -> xr.DataArray:
+    """Return the seasons that end in these years."""
+    from tilth.core.errors import InputError
     from tilth.forcing.patterns.seasons import season_labels
 
     label = season_labels(data["time"])
     within = (label >= years[0]) & (label <= years[1])
-    return data.isel(time=within == inside)
+    if not within.any():
+        have = f"{label.min()} to {label.max()}" if label.size else "none"
+        raise InputError(
+            f"{data.name} has no season or year of {years[0]}:{years[1]}; it has {have}"
+        )
+    return data.isel(time=within)
+
+
+def _not_learnt_from(
+    data: xr.DataArray, years: tuple[int, int] | None, periods: str
+) -> xr.DataArray:
+    """Return other seasons than those learnt from; without years, other days."""
+    from tilth.forcing.patterns.seasons import season_labels
+    from tilth.forcing.split import days_learnt_from
+
+    if years is None:
+        return data.isel(time=~days_learnt_from(periods, data["time"]))
+    label = season_labels(data["time"])
+    return data.isel(time=(label < years[0]) | (label > years[1]))
 
 
 def _learner(name: str) -> Any:

@@ -192,7 +192,16 @@ def _axis(data: xr.DataArray | xr.Dataset, kind: tuple[str, str, str]) -> Axis:
     values = np.unwrap(values, period=_FULL_CIRCLE) if kind is LONGITUDE else values
     steps = np.diff(values)
     if not ((steps > 0).all() or (steps < 0).all()):
-        raise InputError(f"{centres.name} must increase or decrease from cell to cell")
+        way = (
+            f"; a region on both sides of 0 is brought together by data.assign_coords("
+            f"{centres.name}=(data.{centres.name} + 180) % 360 - 180)"
+            f".sortby({str(centres.name)!r})"
+            if kind is LONGITUDE
+            else ""
+        )
+        raise InputError(
+            f"{centres.name} must increase or decrease from cell to cell{way}"
+        )
     bounds = centres.attrs.get("bounds")
     if bounds is not None and bounds in getattr(data, "variables", data.coords):
         low, high = _given_edges(data[bounds], values, kind is LONGITUDE)

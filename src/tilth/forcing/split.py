@@ -117,6 +117,29 @@ def check_not_trained_on(result: Any, time: xr.DataArray | None = None) -> None:
         )
 
 
+def days_learnt_from(record: str, time: xr.DataArray) -> np.ndarray:
+    """Tell which times lie on days of a record.
+
+    Parameters
+    ----------
+    record : str
+        As `training_periods` returns it.
+    time : xarray.DataArray
+        One-dimensional, of any CF calendar.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        One per time.
+    """
+    days = np.array([stamp[:10] for stamp in time_stamps(time)], str)
+    seen = np.zeros(days.size, bool)
+    for stretch in record.split():
+        first, last = (stamp[:10] for stamp in stretch.split("/"))
+        seen |= (days >= first) & (days <= last)
+    return seen
+
+
 def time_stamps(time: xr.DataArray) -> np.ndarray:
     """Return times as ISO text of one length, which sorts as they do.
 

@@ -152,3 +152,65 @@ def test_a_flux_in_kilograms_gives_the_same_as_millimetres(weather):
         for field in (weather.coarse, flux)
     )
     np.testing.assert_allclose(first, second, atol=1e-8)
+
+
+def test_places_that_are_one_are_named_and_so_are_cells(weather):
+    local = weather.local.assign_coords(place=list("abcdef"))
+    twice = local.copy()
+    twice[:, 4] = local[:, 1]
+    with pytest.raises(InputError, match=r"2 places have the series.*\(b = e\)"):
+        PatternDownscaling().fit(weather.coarse, twice)
+    cells = weather.coarse.copy()
+    cells[:, 0, 1] = cells[:, 0, 0]
+    lat, lon = float(cells.lat[0]), float(cells.lon[0])
+    with pytest.raises(InputError, match=rf"\({lat}/{lon} = "):
+        PatternDownscaling().fit(cells, local)
+
+
+@pytest.mark.parametrize("window", ["all", 1])
+def test_cells_without_any_value_are_not_learnt_from(weather, window):
+    """A field of the land has no values at sea."""
+    settings = PatternDownscaling(window=window)
+    masked = weather.coarse.copy()
+    masked[:, :2, :2] = np.nan
+    model = settings.fit(masked, weather.local)
+    assert (model.training_days == weather.local.sizes["time"]).all()
+    found = model.predict(masked)["corrected"]
+    assert found.notnull().all()
+    # What lies there later is not looked at.
+    xr.testing.assert_identical(model.predict(weather.coarse)["corrected"], found)
+
+
+def test_a_target_with_nothing_but_masked_cells_around_is_not_learnt(weather):
+    masked = weather.coarse.copy()
+    nearest = [
+        int(
+            np.abs(weather.coarse[name].values - weather.local[name].values[0]).argmin()
+        )
+        for name in ("lat", "lon")
+    ]
+    masked[:, nearest[0], nearest[1]] = np.nan
+    model = PatternDownscaling(window=0).fit(masked, weather.local)
+    assert model.training_days[0] == 0
+    assert (model.training_days > 0).any()
+
+
+def test_too_few_seasons_or_none_in_common_say_what_is_needed(weather):
+    one = season_labels(weather.local.time) == 1983
+    with pytest.raises(InputError, match="give 4 seasons, or 252 times"):
+        PatternDownscaling().fit(weather.coarse[one], weather.local[one])
+    with pytest.raises(InputError, match="have no day in common"):
+        PatternDownscaling().fit(weather.coarse[one], weather.local[~one])
+    with pytest.raises(InputError, match="the observed have no times"):
+        PatternDownscaling().fit(weather.coarse, weather.local[:0])
+
+
+def test_nothing_observed_is_said_without_a_warning_of_numpy(weather):
+    with pytest.raises(InputError, match="none of 6 targets has 50 days"):
+        PatternDownscaling().fit(weather.coarse, weather.local * np.nan)
+
+
+def test_a_region_around_greenwich_from_0_to_360_is_told_how_to_go_on(weather):
+    around = weather.coarse.assign_coords(lon=weather.coarse.lon % 360).sortby("lon")
+    with pytest.raises(InputError, match=r"\(data.lon \+ 180\) % 360 - 180"):
+        PatternDownscaling().fit(around, weather.local)

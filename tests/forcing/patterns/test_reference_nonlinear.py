@@ -7,30 +7,37 @@ from tilth.forcing.patterns.learners_nonlinear import Nystroem, SupportVectors
 
 pytestmark = pytest.mark.realdata
 
-#: Reference name -> learner and window.
+RAIN, DYNAMICS = ["pr"], ["pr", "psl", "hus850", "ta850"]
+
+#: Reference name -> learner, window and fields: every curved one of the reference.
 CASES = {
-    "nys_all": (Nystroem(), "all"),
-    "svr_03_all": (SupportVectors(), "all"),
-    "svr_scale_all": (SupportVectors(gamma="scale"), "all"),
-    "svr_03_w3": (SupportVectors(), 1),
-    "svr_scale_w3": (SupportVectors(gamma="scale"), 1),
+    "nys_all": (Nystroem(), "all", RAIN),
+    "svr_03_all": (SupportVectors(), "all", RAIN),
+    "svr_scale_all": (SupportVectors(gamma="scale"), "all", RAIN),
+    "svr_03_w3": (SupportVectors(), 1, RAIN),
+    "svr_scale_w3": (SupportVectors(gamma="scale"), 1, RAIN),
+    "svr_03_all+dyn": (SupportVectors(), "all", DYNAMICS),
 }
 
 FOLD = 3
 
 
-def stations(iberia, method, targets=slice(None)):
-    learner, window = CASES[method]
+def scored(iberia, method, observed):
+    learner, window, names = CASES[method]
     held = iberia.in_fold(FOLD)
-    coarse, observed = iberia.predictors["pr"], iberia.stations[:, targets]
-    model = PatternDownscaling(learner, window).fit(coarse[~held], observed[~held])
-    result = model.predict(coarse[held])["corrected"]
-    return iberia.beside(iberia.table(observed[held], result, FOLD, "qm"), method)
+    fields = {name: iberia.predictors[name] for name in names}
+    model = PatternDownscaling(learner, window).fit(
+        {name: field[~held] for name, field in fields.items()}, observed[~held]
+    )
+    result = model.predict({name: field[held] for name, field in fields.items()})
+    table = iberia.table(observed[held], result["corrected"], FOLD, "qm")
+    return iberia.beside(table, method)
 
 
 @pytest.mark.parametrize("method", CASES)
-def test_curved_learners_agree_with_the_reference(iberia, method):
-    table = stations(iberia, method, slice(0, 4))
+@pytest.mark.parametrize(("kind", "targets"), [("stations", 4), ("cells", 2)])
+def test_curved_learners_agree_with_the_reference(iberia, method, kind, targets):
+    table = scored(iberia, method, getattr(iberia, kind)[:, :targets])
     for score in ("r", "rho", "hss"):
         difference = (table[score] - table[f"{score}_reference"]).abs()
         assert difference.max() < 0.005, score

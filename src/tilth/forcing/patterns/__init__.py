@@ -6,6 +6,8 @@ from tilth.core.lazy import table_of_contents
 _CONTENTS = {
     "PatternDownscaling": "downscaling",
     "PatternModel": "downscaling",
+    "read_patterns": "saved",
+    "save_patterns": "saved",
     "Ridge": "learners",
     "Nystroem": "learners_nonlinear",
     "SupportVectors": "learners_nonlinear",

@@ -7,11 +7,13 @@ and the distribution-corrected output side by side, never one for the other::
     model = PatternDownscaling().fit(reanalysis, stations)
     local = model.predict(later)
     local["corrected"], local["conditional"]
+    model.save("fitted.nc")  # and later: model = read_patterns("fitted.nc")
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,7 +168,8 @@ class PatternDownscaling:
             )
             raise InputError(
                 f"training needs one series per cell, the predictors also have {extra}:"
-                f" choose one of {extra}; all of them can be predicted from afterwards"
+                f" select one, such as isel({extra}=0); members that run freely cannot "
+                "be learnt from; all of them can be predicted from afterwards"
             )
         table, observed = common_times(table, observed)
         dims = [dim for dim in observed.dims if dim != "time"]
@@ -179,9 +182,12 @@ class PatternDownscaling:
             fields, predictors, self.window, lat, lon, y.shape[1]
         )
         x = np.asarray(table.values, float)
+        # Cells that never have a value, such as the sea of a field of the land.
+        known = np.isfinite(x).any(axis=0)
+        windows = [columns[known[columns]] for columns in windows]
         labels = season_labels(observed["time"])
         check_training(
-            fields, predictors, x, y, labels, transform, (lat, lon),
+            fields, predictors, x, observed, labels, transform, (lat, lon),
             number, windows, guards,
         )  # fmt: skip
         fitted = _fit(self, transform, x, y, labels, number, windows)
@@ -281,8 +287,8 @@ class PatternModel:
             distribution) and ``conditional_spread``, with the time of the predictors,
             their members, and the dimensions of the targets, in the units observed;
             and ``training_days``.
-            NaN where a predictor is missing. Not changed in a bit by how the
-            predictors are chunked along time.
+            NaN where a predictor is missing that had values in training. Not changed
+            in a bit by how the predictors are chunked along time.
 
         Raises
         ------
@@ -319,6 +325,24 @@ class PatternModel:
             {"units": "1", "long_name": "times learnt from"},
         )
         return result.assign_attrs(self._provenance())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a NetCDF file that `read_patterns` reads.
+
+        Parameters
+        ----------
+        path : path
+            Where; it appears when it is complete.
+
+        Raises
+        ------
+        InputError
+            If the learner is neither ridge nor Nystroem ridge, or the folder does not
+            exist.
+        """
+        from tilth.forcing.patterns.saved import save_patterns
+
+        save_patterns(self, path)
 
     def _kernel(self, table: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return conditional, corrected and spread for rows of the table."""
@@ -372,6 +396,8 @@ def _fit(
     jobs = list(_alike(np.isfinite(y), number))
     for members in track(jobs, "downscaling: fitting"):
         columns = windows[number[members[0]]]
+        if not columns.size:
+            continue
         rows = np.isfinite(y[:, members[0]]) & np.isfinite(x[:, columns]).all(axis=1)
         seasons = np.unique(labels[rows])
         if rows.sum() < LEAST_DAYS or seasons.size < settings.folds:
@@ -397,7 +423,8 @@ def _fit(
     if not groups:
         raise InputError(
             f"none of {targets} targets has {LEAST_DAYS} days with all predictors in "
-            f"{settings.folds} seasons or years: give a longer training or fewer folds"
+            f"{settings.folds} seasons or years: give a longer training, fewer folds, "
+            "or fields without gaps in time"
         )
     return _Learnt(
         groups,

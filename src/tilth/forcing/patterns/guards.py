@@ -159,6 +159,8 @@ def check_amounts(coarse: np.ndarray, local: np.ndarray, units: str) -> str | No
         If they differ by a factor of ten or more; the text names the units that would
         explain it.
     """
+    if not (np.isfinite(coarse).any() and np.isfinite(local).any()):
+        return None
     first, second = float(np.nanmean(coarse)), float(np.nanmean(local))
     if not (first > 0.0 and second > 0.0):
         return None
@@ -181,7 +183,7 @@ def check_training(
     fields: list[Field],
     predictors: Fields,
     x: np.ndarray,
-    y: np.ndarray,
+    observed: xr.DataArray,
     labels: np.ndarray,
     transform: Transform,
     places: tuple[np.ndarray | None, np.ndarray | None],
@@ -199,7 +201,7 @@ def check_training(
         The predictors.
     x : numpy.ndarray, shape (n, p)
         Their table, on the scale of learning.
-    y : numpy.ndarray, shape (n, m)
+    observed : xarray.DataArray, first dimension time
         Targets, in their units.
     labels : numpy.ndarray of int, shape (n,)
         Season of each time.
@@ -221,8 +223,9 @@ def check_training(
     """
     if guards not in ("raise", "warn"):
         raise InputError(f'guards is "raise" or "warn", got {guards!r}')
+    y = np.asarray(observed.values, float).reshape(len(x), -1)
     steps = (
-        lambda: _distinct(x, y, fields),
+        lambda: _distinct(x, observed, fields),
         lambda: _inside(fields, predictors, places),
         lambda: _alike(fields, x, y, transform),
         lambda: _synchronous(fields, x, y, labels, transform, number, windows),
@@ -236,11 +239,15 @@ def check_training(
             warnings.warn(str(error), UserWarning, stacklevel=4)
 
 
-def _distinct(x: np.ndarray, y: np.ndarray, fields: list[Field]) -> None:
+def _distinct(x: np.ndarray, observed: xr.DataArray, fields: list[Field]) -> None:
     """Raise if targets, or cells of one field, are the same."""
-    check_distinct(xr.DataArray(y, dims=("time", "target"), name="the targets"))
+    check_distinct(observed.rename(f"{observed.name or 'the'} observed"))
     for field, part in zip(fields, _parts(fields, x), strict=True):
-        check_distinct(xr.DataArray(part, dims=("time", "cell"), name=field.name))
+        shape = [len(x), *(values.size for values in field.coords.values())]
+        cells = xr.DataArray(
+            part.reshape(shape), dims=("time", *field.coords), name=field.name
+        )
+        check_distinct(cells.assign_coords(field.coords))
 
 
 def _inside(
@@ -280,7 +287,8 @@ def _synchronous(
     windows: list[np.ndarray],
 ) -> None:
     """Raise if no field follows what was observed."""
-    enough = np.flatnonzero(np.isfinite(y).sum(axis=0) >= LEAST_DAYS)
+    around = np.array([windows[n].size > 0 for n in number])
+    enough = np.flatnonzero((np.isfinite(y).sum(axis=0) >= LEAST_DAYS) & around)
     if not enough.size:
         return
     enough = enough[spread_out(enough.size, TARGETS)]

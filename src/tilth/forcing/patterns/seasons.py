@@ -117,6 +117,8 @@ def common_times(
         for array in (predictors, observed)
     )
     for name, stamps in (("predictors", ours), ("observed", theirs)):
+        if not stamps.size:
+            raise InputError(f"the {name} have no times: check the years selected")
         wrong = np.flatnonzero(~(stamps[1:] > stamps[:-1]))
         if wrong.size:
             raise InputError(
@@ -125,6 +127,11 @@ def common_times(
             )
     common, left, right = np.intersect1d(ours, theirs, return_indices=True)
     low, high = max(ours[0], theirs[0]), min(ours[-1], theirs[-1])
+    if high < low:
+        raise InputError(
+            f"predictors ({ours[0]} to {ours[-1]}) and observed ({theirs[0]} to "
+            f"{theirs[-1]}) have no day in common"
+        )
     shared = min(int(((s >= low) & (s <= high)).sum()) for s in (ours, theirs))
     if common.size < 0.9 * max(shared, 1):
         raise InputError(

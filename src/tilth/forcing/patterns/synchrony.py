@@ -127,10 +127,13 @@ def synchrony_test(
     """
     blocks = _blocks(labels)
     length = min(block.size for block in blocks)
-    if length < 2 * _FAR_LAGS + _SMOOTHING + 10:
+    least = 2 * _FAR_LAGS + _SMOOTHING + 10
+    if length < least:
         raise InputError(
-            f"the shortest season or block has {length} times: too few to see whether "
-            "predictors follow the observed weather"
+            f"the shortest of {len(blocks)} seasons or blocks has {length} times with "
+            "all predictors: too few to see whether predictors follow the observed "
+            f"weather; give {_FEWEST} seasons, or {least * _BLOCKS} times, and {least} "
+            "times of each season"
         )
     rows = np.stack([block[:length] for block in blocks])
     season = np.arange(len(blocks))
