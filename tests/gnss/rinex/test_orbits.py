@@ -123,10 +123,10 @@ def test_neighbouring_messages_agree_on_where_a_satellite_is(dataset):
 def test_ranges_of_a_real_receiver_fit_its_satellites_once_its_clock_is_right(dataset):
     """Pseudoranges of Galileo against broadcast orbits at the station of the header.
 
-    The receiver saw no GPS: its clock is that of GLONASS with 15 leap seconds, not 18,
-    three seconds late, and ambiguous by 20 ms. With 3.0 s the differences between
-    satellites vanish but for the signal's way through the air and the clock's own
-    error; with any other number they are hundreds of metres.
+    The receiver saw no GPS and its file is 3 s late, as of a time from GLONASS with
+    15 leap seconds in place of 18; ranges are ambiguous by 20 ms. With 3.0 s the
+    differences between satellites vanish but for the signal's way through the air and
+    the clock's own error; with any other number they are hundreds of metres.
     """
     folder = dataset("rinex-examples")
     table = read_navigation(folder / "CEDA00USA_R_20182100000_01D_MN.rnx.gz")
