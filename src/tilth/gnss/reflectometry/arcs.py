@@ -237,7 +237,11 @@ def _waves(satellites: np.ndarray, settings: Settings, day: xr.Dataset) -> np.nd
 
 @njit(cache=True, nogil=True)
 def _segments(satellite, second, elevation):  # pragma: no cover - compiled
-    """Return beginnings and ends of passes, shape (pass, 2)."""
+    """Return beginnings and ends of passes, shape (pass, 2).
+
+    Whether a satellite turns is told from three samples, also where the third comes
+    hours later: the last sample of a pass then stands alone. gnssrefl does the same.
+    """
     n = satellite.size
     bounds = np.empty((n, 2), np.int64)
     count, start = 0, 0

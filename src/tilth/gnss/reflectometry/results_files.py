@@ -115,7 +115,7 @@ def write_results(arcs: xr.Dataset, path: str | os.PathLike[str]) -> None:
     )
     with whole_file(path) as half, half.open("w", encoding="utf-8") as stream:
         stream.write(_HEAD.format(station=arcs.attrs.get("station", "")))
-        days = zip(moments.year, moments.dayofyear, strict=True)
+        days = zip(moments.year, moments.day_of_year, strict=True)
         for day, row, date in zip(days, zip(*columns, strict=True), mjd, strict=True):
             stream.write(line % (*day, *row, date, model))
 
