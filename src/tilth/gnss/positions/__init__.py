@@ -24,6 +24,8 @@ _CONTENTS = {
     "fit_trajectory": "fit",
     "fit_positions": "fit",
     "compare_noise": "fit",
+    "residual_spectrum": "spectrum",
+    "plot_velocity": "plots",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

@@ -13,8 +13,8 @@ from tilth.gnss.positions.likelihood import ShapeLikelihood, ShapeTerms
 _SMALL = 1e-6
 
 #: The search ends when the log likelihood changes by less than this share of itself:
-#: 1e-6 of a value of 10 000.
-_DIGITS = 1e-10
+#: 1e-5 of a value of 10 000, which moves no parameter by 0.005 standard errors.
+_DIGITS = 1e-9
 
 #: The first step of the search is at most this long: farther off lie false minima.
 _FIRST_STEP = 0.2
