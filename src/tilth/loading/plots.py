@@ -72,6 +72,8 @@ def plot_uplift(
         )  # fmt: skip
         if "east_se" in moved and "north_se" in moved:
             _draw_ellipses(ax, moved, scale / per_degree, across, north / per_degree)
+        ax.set_xlim(*_around(ax.get_xlim(), lon + across))
+        ax.set_ylim(*_around(ax.get_ylim(), lat + north / per_degree))
         ax.set_aspect(1.0 / squeeze)
         ax.set(xlabel="longitude (°)", ylabel="latitude (°)")
         ax.set_title(f"longest arrow: {longest:.2g} {units}")
@@ -127,6 +129,15 @@ def plot_strength(estimate: xr.Dataset) -> Figure:
                 ax.set_yscale("log")
             ax.legend()
     return drawn
+
+
+def _around(limits: tuple[float, float], ends: np.ndarray) -> tuple[float, float]:
+    """Return limits that hold the points of all arrows."""
+    room = 0.02 * (limits[1] - limits[0])
+    return (
+        min(limits[0], float(np.nanmin(ends)) - room),
+        max(limits[1], float(np.nanmax(ends)) + room),
+    )
 
 
 def _draw_load(drawn: Any, ax: Any, load: xr.DataArray | xr.Dataset) -> None:
