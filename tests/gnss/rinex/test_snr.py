@@ -284,3 +284,23 @@ def test_channels_of_the_file_go_before_those_of_messages(simulated):
     orbits.glonass_channels = {1: 5, 2: 6}
     rows.attrs["glonass_channels"] = "1:-4"
     assert rinex_to_snr(rows, orbits).attrs["glonass_channels"] == "1:-4 2:6"
+
+
+@pytest.mark.realdata
+def test_a_real_receiver_saw_no_satellite_below_the_horizon_of_its_own_messages(
+    dataset,
+):
+    """The one real day with messages of its own: seven Galileo satellites."""
+    folder = dataset("rinex-examples")
+    rows = read_observations(folder / "CEDA00USA_R_20182100000_23H_15S_MO.rnx.gz")
+    orbits = open_orbits([folder / "CEDA00USA_R_20182100000_01D_MN.rnx.gz"])
+    day = rinex_to_snr(rows, orbits)
+    assert np.unique(day["satellite"]).tolist() == [202, 203, 205, 207, 208, 219, 230]
+    assert day.sizes["observation"] > 7_000
+    elevation = day["elevation"].values
+    assert 0.0 < elevation.min() < 5.0
+    assert 80.0 < elevation.max() < 90.0
+    # A satellite high up is received better than a low one: 12 dB of the antenna.
+    high, low = (day["s1"].values[m] for m in (elevation > 60, elevation < 10))
+    assert np.nanmedian(high) - np.nanmedian(low) > 6.0
+    assert "R14:364" in day.attrs["without_orbit"]
