@@ -81,6 +81,12 @@ def test_where_no_day_is_wet_loci_leaves_none_wet(series, rain):
     assert adjusted.max().item() < 1.0
 
 
+@pytest.mark.parametrize("method", [Scaling, LOCI])
+def test_a_cap_below_one_is_refused(method):
+    with pytest.raises(InputError, match=r"ratio_cap must be at least 1, got 0\.5"):
+        method(ratio_cap=0.5)
+
+
 def test_loci_needs_a_positive_threshold():
     with pytest.raises(InputError, match="wet_from"):
         LOCI(wet_from=0.0)

@@ -52,6 +52,27 @@ def check_training(
         _check_months(observed["time"], modelled["time"])
 
 
+def check_numbers(ratio_cap: float, quantiles: int | None = None) -> None:
+    """Raise unless numbers that many methods have are within their range.
+
+    Parameters
+    ----------
+    ratio_cap : float
+        Largest ratio.
+    quantiles : int, optional
+        Number of nodes.
+
+    Raises
+    ------
+    InputError
+        If the cap is below one, or there are fewer than two nodes.
+    """
+    if quantiles is not None and quantiles < 2:
+        raise InputError(f"quantiles must be at least 2, got {quantiles}")
+    if not ratio_cap >= 1:
+        raise InputError(f"ratio_cap must be at least 1, got {ratio_cap}")
+
+
 def check_steps(training: float, time: xr.DataArray, what: str) -> None:
     """Raise if times are of another step than those of the training.
 

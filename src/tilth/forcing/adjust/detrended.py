@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from tilth.core.errors import InputError
 from tilth.core.parallel import apply_kernel
 from tilth.forcing.adjust.adjuster import Kind, Method
+from tilth.forcing.adjust.checks import check_numbers
 from tilth.forcing.adjust.groups import Grouping, TimeGroups, as_grouping, group_times
 from tilth.forcing.adjust.linear import group_means, spread_over_time
 from tilth.forcing.adjust.quantiles import (
@@ -82,10 +82,7 @@ class DQM(Method):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "group", as_grouping(self.group))
-        if self.quantiles < 2:
-            raise InputError(f"quantiles must be at least 2, got {self.quantiles}")
-        if not self.ratio_cap >= 1:
-            raise InputError(f"ratio_cap must be at least 1, got {self.ratio_cap}")
+        check_numbers(self.ratio_cap, self.quantiles)
 
     def train(self, observed: xr.DataArray, modelled: xr.DataArray) -> xr.Dataset:
         """Return means, and quantiles of the deviations from them."""

@@ -10,6 +10,7 @@ import xarray as xr
 from tilth.core.errors import InputError
 from tilth.core.parallel import apply_kernel
 from tilth.forcing.adjust.adjuster import Kind, Method
+from tilth.forcing.adjust.checks import check_numbers
 from tilth.forcing.adjust.groups import Grouping, TimeGroups, as_grouping, group_times
 from tilth.forcing.adjust.quantiles import correction, finite_rows
 from tilth.forcing.adjust.tables import (
@@ -37,6 +38,11 @@ class Scaling(Method):
     ratio_cap : float
         Largest ratio, for a model that is almost dry.
 
+    Raises
+    ------
+    InputError
+        If a setting is out of its range.
+
     References
     ----------
     Widmann, Bretherton & Salathe (2003), J. Climate 16, 799-816.
@@ -59,6 +65,7 @@ class Scaling(Method):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "group", as_grouping(self.group))
+        check_numbers(self.ratio_cap)
 
     def train(self, observed: xr.DataArray, modelled: xr.DataArray) -> xr.Dataset:
         """Return the means of both in every group of days."""
@@ -188,7 +195,7 @@ class LOCI(Method):
     Raises
     ------
     InputError
-        If the threshold is not positive.
+        If the threshold is not positive, or the scale is below one.
 
     References
     ----------
@@ -206,6 +213,7 @@ class LOCI(Method):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "group", as_grouping(self.group))
+        check_numbers(self.ratio_cap)
         if not self.wet_from > 0:
             raise InputError(
                 f"wet_from must be positive, got {self.wet_from}: for precipitation in "

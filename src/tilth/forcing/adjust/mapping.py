@@ -12,6 +12,7 @@ import xarray as xr
 from tilth.core.errors import InputError
 from tilth.core.parallel import apply_kernel
 from tilth.forcing.adjust.adjuster import Kind, Method
+from tilth.forcing.adjust.checks import check_numbers
 from tilth.forcing.adjust.draws import TARGET, cell_identities
 from tilth.forcing.adjust.frequency import (
     Change,
@@ -74,10 +75,7 @@ class QuantileMethod(Method):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "group", as_grouping(self.group))
-        if self.quantiles < 2:
-            raise InputError(f"quantiles must be at least 2, got {self.quantiles}")
-        if not self.ratio_cap >= 1:
-            raise InputError(f"ratio_cap must be at least 1, got {self.ratio_cap}")
+        check_numbers(self.ratio_cap, self.quantiles)
         if self.dry_below is None:
             if self.adapt_frequency:
                 raise InputError(
