@@ -10,6 +10,7 @@ from tilth.cli.gnss_daily import daily
 from tilth.cli.gnss_heights import snr2height
 from tilth.cli.gnss_rinex import rinex2snr
 from tilth.cli.gnss_surface import moisture, snow, thaw
+from tilth.cli.gnss_velocity import velocity
 
 #: One import above and one row here per command.
 COMMANDS: tuple[Callable[..., None], ...] = (
@@ -19,6 +20,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     snow,
     moisture,
     thaw,
+    velocity,
 )
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

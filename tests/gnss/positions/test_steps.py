@@ -52,6 +52,11 @@ def test_a_step_of_six_millimetres_is_found_on_its_day_with_its_size():
         assert not row["antenna_changed"]
 
 
+def test_the_days_beside_a_large_step_are_no_outliers():
+    found = find_steps(station(23, step=0.1))
+    assert WHEN in set(found["time"])
+
+
 def test_a_declared_step_is_not_found_again():
     known = Trajectory(steps=[WHEN])
     assert WHEN not in set(find_steps(station(20, step=8e-3), known)["time"])

@@ -127,8 +127,7 @@ def _models(
             settings=TransientSettings(),
         )
         best = model.best()
-        seen = model.smooth(best)
-        far = np.abs(seen.residual) > model.settings.outlier * seen.residual_se
+        far = model.outliers(model.smooth(best))
         model.values = np.where(far, np.nan, model.values)
         models.append((model, best))
     return models

@@ -193,6 +193,29 @@ class SeriesModel:
         """Return the state at given logarithms, as `state_space.smooth`."""
         return smooth(self.values, self.design, self.weights, self.process(logarithms))
 
+    def outliers(self, smoothed: Smoothed) -> np.ndarray:
+        """Return which positions lie far from what all others say.
+
+        The last day before a step and the first after it do too; where a step explains
+        a day better than an error of that day, it is no outlier.
+
+        Parameters
+        ----------
+        smoothed : Smoothed
+            The state at the best logarithms.
+
+        Returns
+        -------
+        numpy.ndarray of bool, shape (day,)
+        """
+        far = np.abs(smoothed.residual) / smoothed.residual_se
+        information = smoothed.push_information[:, -1]
+        known = information > 0
+        step = np.zeros(far.size)
+        step[known] = np.abs(smoothed.push[known, -1]) / np.sqrt(information[known])
+        beside = np.maximum(step, np.append(step[1:], 0.0))
+        return np.asarray((far > self.settings.outlier) & (far > beside))
+
     def best(self) -> np.ndarray:
         """Return the logarithms of greatest restricted likelihood."""
         bounds = self.bounds

@@ -123,8 +123,7 @@ def separate(
     original = model.values
     for _ in range(_ROUNDS):
         best = model.best()
-        smoothed = model.smooth(best)
-        far = np.abs(smoothed.residual) > model.settings.outlier * smoothed.residual_se
+        far = model.outliers(model.smooth(best))
         if not far.any():
             break
         model.values = np.where(far, np.nan, model.values)
