@@ -57,8 +57,6 @@ def read_forecast(path: Path, variable: str | None, units: str | None) -> xr.Dat
     if names["lead"] is None:
         data = data.expand_dims(lead=[0.0])
     data = as_forecast(data, given).drop_vars("member", errors="ignore")
-    # Archives mark gaps by values without a date.
-    data = data.isel(start=data["start"].notnull().values.nonzero()[0])
     return data.transpose("start", "lead", "member", ...)
 
 

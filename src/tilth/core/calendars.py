@@ -7,7 +7,7 @@ import xarray as xr
 
 from tilth.core.errors import InputError
 
-__all__ = ["calendar_day", "gregorian_times"]
+__all__ = ["calendar_day", "gregorian_times", "require_times"]
 
 #: Days before each month in a leap year: 1 March is day 61 in every year.
 _DAYS_BEFORE = np.array([0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335])
@@ -42,16 +42,32 @@ def calendar_day(time: xr.DataArray) -> tuple[np.ndarray, int]:
     >>> calendar_day(xr.DataArray(dates, dims="start"))[0].tolist()
     [61, 61]
     """
+    require_times(time)
+    month, day = time.dt.month.values, time.dt.day.values
+    if time.dt.calendar == "360_day":
+        return 30 * (month - 1) + day, 360
+    return _DAYS_BEFORE[month - 1] + day, 366
+
+
+def require_times(time: xr.DataArray) -> None:
+    """Raise where a time is missing (NaT).
+
+    Parameters
+    ----------
+    time : xarray.DataArray
+        Times of any CF calendar.
+
+    Raises
+    ------
+    InputError
+        With how many they are.
+    """
     absent = int(time.isnull().sum())
     if absent:
         raise InputError(
             f"{absent} of {time.size} times of {time.name or 'the array'} are missing: "
             "leave those values out first (isel with time.notnull())"
         )
-    month, day = time.dt.month.values, time.dt.day.values
-    if time.dt.calendar == "360_day":
-        return 30 * (month - 1) + day, 360
-    return _DAYS_BEFORE[month - 1] + day, 366
 
 
 def gregorian_times(time: xr.DataArray) -> np.ndarray:

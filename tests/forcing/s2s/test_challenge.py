@@ -187,3 +187,45 @@ def test_the_leaderboard_is_in_its_order_and_the_eighth_team_far_below_climatolo
     assert values == sorted(values, reverse=True)
     teams = [k for k in LEADERBOARD if "ECMWF" not in k and k != "climatology"]
     assert teams.index("ylabaiers") == 6  # and 8th with ECMWF's own entry counted
+
+
+def random_case():
+    """Forecasts and observations with gaps and a sea, and edges with dry cells."""
+    draws = np.random.default_rng(3)
+    sizes = {"forecast_time": 12, "lead_time": 2, "latitude": 9, "longitude": 8}
+    shape = tuple(sizes.values())
+    coords = {"latitude": np.linspace(84.0, -84.0, 9)}
+    coords["category"] = ["below normal", "near normal", "above normal"]
+    pairs = []
+    for _ in range(2):
+        share = draws.random((3, *shape))
+        share /= share.sum(axis=0)
+        came = np.arange(3)[:, None, None, None, None] == draws.integers(0, 3, shape)
+        known = draws.random(shape) > 0.05
+        known &= draws.random(shape[2:]) > 0.3
+        share = np.where(draws.random(shape) < 0.1, np.nan, share)
+        pair = (share, np.where(known, came, np.nan))
+        pairs.append([xr.DataArray(x, coords, ("category", *sizes)) for x in pair])
+    forecast, observed = (
+        xr.Dataset(dict(zip(("t2m", "tp"), one, strict=True)))
+        for one in zip(*pairs, strict=True)
+    )
+    lower = 60.0 * draws.random((1, *shape)) ** 6
+    return forecast, observed, xr.DataArray(lower, dims=("edge", *sizes))
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (None, -0.46711212840975025),
+        ("code", -0.4709568286907585),
+        ("prose", -0.4308433875425553),
+    ],
+)
+def test_a_random_case_with_gaps_scores_as_the_library_of_the_challenge(rule, expected):
+    # The steps of the challenge's template with xskillscore 0.0.29 (rps of
+    # probabilities), on the same numbers.
+    forecast, observed, edges = random_case()
+    dry = None if rule is None else dry_mask(edges, rule)
+    found = challenge_score(forecast, observed, dry=dry)
+    assert float(found["score"]) == pytest.approx(expected, rel=1e-12)

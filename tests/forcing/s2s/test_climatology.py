@@ -93,6 +93,8 @@ def test_a_target_with_nothing_to_learn_from_and_strange_settings_are_refused():
         start_groups(weekly(), leave_out="week")
     with pytest.raises(InputError, match="number of days"):
         start_groups(weekly(), window=-1)
+    with pytest.raises(InputError, match="1 of 15 times of start are missing"):
+        start_groups(weekly().where(weekly() > weekly()[0]))
 
 
 def test_the_climatology_of_a_start_does_not_change_with_its_own_year():

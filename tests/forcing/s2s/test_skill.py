@@ -118,6 +118,13 @@ def test_a_single_start_without_dimension_becomes_one():
     assert str(found["start"].values[0])[:10] == "2020-01-02"
 
 
+def test_starts_without_a_date_are_left_out():
+    dates = np.array(["2020-01-02", "NaT", "2020-01-16"], "datetime64[ns]")
+    data = xr.DataArray([1.0, 2.0, 3.0], {"S": dates}, name="pr")
+    found = as_forecast(data.expand_dims(L=[1]))
+    assert found.squeeze().values.tolist() == [1.0, 3.0]
+
+
 def test_figures_name_the_skill_they_show():
     leads = {"lead": ["week 1", "week 2"]}
     skill = xr.Dataset({"rpss": ("lead", [0.4, -0.1])}, leads)

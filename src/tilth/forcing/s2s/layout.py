@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
@@ -48,7 +49,8 @@ def as_forecast(
     Returns
     -------
     xarray.DataArray
-        Renamed; ``member`` of length one is added where there is none.
+        Renamed; ``member`` of length one is added where there is none; starts without
+        a date are left out.
 
     Raises
     ------
@@ -81,7 +83,10 @@ def as_forecast(
             "which day a forecast is of cannot be told; assign the coordinate"
         )
     missing = [name for name in _KNOWN if name not in data.dims]
-    return data.expand_dims(missing) if missing else data
+    data = data.expand_dims(missing) if missing else data
+    # Archives mark gaps by values without a date.
+    dated = data["start"].notnull().values
+    return data if dated.all() else data.isel(start=np.flatnonzero(dated))
 
 
 def forecast_names(

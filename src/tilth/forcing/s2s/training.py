@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from tilth.core.calendars import calendar_day
+from tilth.core.calendars import calendar_day, require_times
 from tilth.core.errors import InputError
 
 __all__ = ["LEFT_OUT", "StartGroups", "start_groups"]
@@ -76,8 +76,8 @@ def start_groups(
     Raises
     ------
     InputError
-        If the window is negative, `leave_out` is something else, or nothing is left
-        for a target.
+        If the window is negative, `leave_out` is something else, a start has no
+        date, or nothing is left for a target.
 
     Examples
     --------
@@ -94,6 +94,8 @@ def start_groups(
         raise InputError(f"the window is a number of days, got {window}")
     if target is None:
         target = training
+    for starts in (training, target):
+        require_times(starts)
     keys = np.zeros((2, target.size), int)  # what tells the sets of two targets apart
     tests: list[
         Callable[[np.ndarray], np.ndarray]
