@@ -105,9 +105,19 @@ STUDIES: dict[str, Study] = {
             "tilth.studies.warming_signal:run",
         ),
         Study(
+            "reflected_permafrost",
+            "Reflected signals over permafrost: is the height right, and its trend?",
+            "tilth.studies.reflected_permafrost:run",
+        ),
+        Study(
             "uplift_to_mass",
             "Mass of ice from uplift: what does each kind of observation add?",
             "tilth.studies.uplift_to_mass:run",
+        ),
+        Study(
+            "station_velocity",
+            "How well are the velocities of stations known?",
+            "tilth.studies.station_velocity:run",
         ),
     )
 }

@@ -110,7 +110,7 @@ def plot_record(
         Left both in time, right one against the other with the line of equality.
     """
     days = pd.DatetimeIndex(np.asarray(time)).floor("D")
-    own = pd.Series(np.asarray(value, float), days)
+    own = pd.Series(np.asarray(value, float), days).asfreq("D")
     reference = reference.dropna()
     inside = reference[(reference.index >= days[0]) & (reference.index <= days[-1])]
     both = pd.concat([own, inside], axis=1, join="inner").dropna()
@@ -120,9 +120,10 @@ def plot_record(
             1, 2, height=2.9, gridspec_kw={"width_ratios": [1.9, 1]}
         )
         if se is None:
-            left.plot(days, own, color=blue, lw=1, label=names[0])
+            left.plot(own.index, own, color=blue, lw=1, label=names[0])
         else:
-            plotting.band(left, days, own, se, color=blue, label=names[0])
+            error = pd.Series(np.asarray(se, float), days).asfreq("D")
+            plotting.band(left, own.index, own, error, color=blue, label=names[0])
         marks = {"ls": "", "marker": "o", "ms": 3} if len(inside) < 150 else {"lw": 1}
         left.plot(inside.index, inside, color=red, label=names[1], **marks)
         left.set(ylabel=label)

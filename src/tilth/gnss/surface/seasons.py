@@ -73,13 +73,17 @@ def degree_days(temperature: xr.DataArray, *, southern: bool = False) -> xr.Data
             "no year of the record has a thaw season from its beginning: air "
             "temperature of the winter before is needed"
         )
-    warm, cold = (np.full(days.size, ZERO_CELSIUS) for _ in range(2))
     of_day = np.zeros(days.size, int)
+    thawing, thawed, freezing = (np.zeros(days.size, bool) for _ in range(3))
     for season in seasons:
-        warm[season.onset : season.freeze] = kelvin[season.onset : season.freeze]
-        cold[season.freeze : season.end] = kelvin[season.freeze : season.end]
+        thawing[season.onset : season.freeze] = True
+        thawed[season.onset : season.end] = True
+        freezing[season.freeze : season.end] = True
         of_day[label == season.year] = season.year
-    thaw, freeze = _since_new_year(thaw_index(warm), freeze_index(cold), label)
+    warm = np.where(thawing, kelvin, ZERO_CELSIUS)
+    cold = np.where(freezing, kelvin, ZERO_CELSIUS)
+    thaw = np.where(thawed, _of_year(thaw_index(warm), label), 0.0)
+    freeze = np.where(freezing, _of_year(freeze_index(cold), label), 0.0)
     after = [s.freeze < s.end for s in seasons]
     onset = [days[s.onset] for s in seasons]
     frost = [
@@ -120,12 +124,13 @@ def _require_every_day(days: np.ndarray, kelvin: np.ndarray) -> None:
         )
 
 
-def _since_new_year(thaw: Any, freeze: Any, label: np.ndarray) -> np.ndarray:
-    """Return indices of a whole record, K s, as those of each year, K day."""
-    total = np.stack([np.asarray(thaw), np.asarray(freeze)]) / SECONDS_PER_DAY
+def _of_year(index: Any, label: np.ndarray) -> np.ndarray:
+    """Return an index of a whole record, K s, counted anew each year, K day."""
+    total = np.asarray(index) / SECONDS_PER_DAY
     first = np.searchsorted(label, label)
-    before = np.where(first > 0, total[:, first - 1], 0.0)
-    return total - before
+    before = np.where(first > 0, total[first - 1], 0.0)
+    # The sum of a whole record leaves the last digits of a year's open.
+    return np.maximum(total - before, 0.0)
 
 
 def _season(year: int, own: np.ndarray, kelvin: np.ndarray) -> _Season | None:
