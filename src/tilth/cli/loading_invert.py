@@ -199,8 +199,8 @@ def _rebound(path: Path, moved: xr.Dataset, units: str) -> xr.Dataset:
 
 def _scene(path: Path, units: str) -> xr.Dataset:
     """Return the pixels of a table."""
-    columns = ("lat", "lon", "displacement", "displacement_se")
-    columns += ("los_east", "los_north", "los_up")
+    values = ("displacement", "displacement_se", "los_east", "los_north", "los_up")
+    columns = ("lat", "lon", *values)
     table = read_table(path, columns, "the table of pixels")
     data = table.rename_axis("pixel").to_xarray()
     data["displacement"].attrs["units"] = units
