@@ -7,6 +7,7 @@ coloured noise (how the total is shared out) and the free indices and dampings.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,6 +179,12 @@ class ShapeLikelihood:
         self.size = np.linalg.norm(matrix, axis=0)  # columns of length 1 are safe
         self.columns = np.vstack([(matrix / self.size).T, values])
         self.observations, self.parameters = matrix.shape
+
+    def with_shape(self, shape: NoiseShape) -> ShapeLikelihood:
+        """Return the likelihood of the same observations in other noise."""
+        other = copy.copy(self)
+        other.shape = shape
+        return other
 
     @property
     def freedom(self) -> int:
