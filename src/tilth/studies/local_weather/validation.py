@@ -71,6 +71,10 @@ CONTENDERS = {
     "support vectors, default width": Contender(
         SupportVectors(gamma="scale"), slow=True
     ),
+    "support vectors, 3 x 3": Contender(SupportVectors(), 1, slow=True),
+    "support vectors, with dynamics": Contender(
+        SupportVectors(), dynamics=True, slow=True
+    ),
     "Nystroem": Contender(Nystroem(), slow=True),
     "forest, with dynamics": Contender(
         RandomForest(trees=50), dynamics=True, slow=True
