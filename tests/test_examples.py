@@ -148,11 +148,46 @@ def check_loading_uplift(text):
     assert float(low) < truth < float(high) < 0.0
 
 
+def check_gnss_thaw(text):
+    """The interval holds the truth; means of summers are too sure; heave is taken."""
+    truth = number_after(text, "truth")
+    low, high = map(float, re.search(r"95 % from (\S+) to (\S+)", text).groups())
+    assert low < truth < high
+    means, sure = map(float, re.search(r"annual means (\S+) \+- (\S+)", text).groups())
+    assert abs(means - truth) > 3 * sure
+    honest = float(re.search(r"errors that remember \S+ \+- (\S+)", text)[1])
+    assert honest > 2 * sure
+    without = number_after(text, "without positions")
+    assert number_after(text, "\ntrend") - without == pytest.approx(1.0, abs=0.2)
+    sunk = re.search(r"subsidence (\d+) \+- (\d+) mm, truth (\d+)", text).groups()
+    value, error, known = map(float, sunk)
+    assert abs(value - known) < 2 * error
+
+
+def check_gnss_velocity(text):
+    """The step is found on its day; horizontals hold; the faster year is measured."""
+    day = re.search(r"the true one on (\S+)", text)[1]
+    found = re.search(rf"{day}  east (\S+) ± (\S+)  north (\S+) ± (\S+) mm", text)
+    east, east_se, north, north_se = map(float, found.groups())
+    assert abs(east - 8.0) < 3 * east_se
+    assert abs(north + 6.0) < 3 * north_se
+    rows = re.findall(r"^  (east|north|up) +(\S+) ± (\S+)  truth (\S+)$", text, re.M)
+    rates = {name: tuple(map(float, numbers)) for name, *numbers in rows}
+    for name in ("east", "north"):
+        value, se, truth = rates[name]
+        assert abs(value - truth) < 2 * se
+    assert rates["up"][0] > rates["up"][2] + 2.0, "the median goes along"
+    rise, error = re.search(r"faster year: (\S+) ± (\S+) mm", text).groups()
+    assert abs(float(rise) - 12.0) < 2 * float(error) < 6.0
+
+
 CHECKS = {
     "chambers_fluxes": check_chambers_fluxes,
     "forcing_s2s": check_forcing_s2s,
     "forcing_adjust": check_forcing_adjust,
     "forcing_patterns": check_forcing_patterns,
+    "gnss_thaw": check_gnss_thaw,
+    "gnss_velocity": check_gnss_velocity,
     "land_emulator": check_land_emulator,
     "leaf_temperature": check_leaf_temperature,
     "loading_uplift": check_loading_uplift,

@@ -17,8 +17,8 @@ from tilth.gnss.surface.memory import CorrelatedFit, correlated_fit
 from tilth.gnss.surface.seasons import degree_days
 from tilth.gnss.surface.thaw_days import design_columns, known_of_days, left_out
 
-#: Change of apparent height from dry soil to wet, m: dry soil seems lower. Upper end
-#: of what is reported for bare soil (Larson et al. 2010; Chew et al. 2014: 1 to 2 cm).
+#: Change of apparent height from dry soil to wet, m, that is assumed where moisture is
+#: not given: dry soil seems lower. An assumption, for want of a measurement at the site.
 MOISTURE_RANGE = 0.02
 
 #: Residuals beyond this many robust standard deviations are left out.
