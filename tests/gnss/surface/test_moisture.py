@@ -12,8 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tilth.core.errors import InputError
+from tilth.gnss.reflectometry.arcs import cut_arcs
+from tilth.gnss.reflectometry.settings import read_settings
+from tilth.gnss.reflectometry.snr_files import read_snr
 from tilth.gnss.surface import (
     Tracks,
+    arc_phases,
     daily_phases,
     fit_phase,
     read_daily_phases,
@@ -219,3 +223,27 @@ def test_phases_of_mitchell_are_those_of_gnssrefl(dataset):
         a, found, _ = fit_phase(own[0][:, 0], own[0][:, 1], tracks.height[track], L2)
         assert abs((found - phase + 180.0) % 360.0 - 180.0) < 0.5
         assert a == pytest.approx(amplitude, abs=0.05)
+
+
+@pytest.mark.realdata
+def test_phases_from_the_file_of_the_day_are_those_of_gnssrefl(dataset):
+    folder = dataset("mchl-reflections")
+    day, before = (read_snr(folder / f"mchl0{d}0.25.snr66.gz") for d in (11, 10))
+    after = read_snr(
+        folder / "mchl0120_first2h.25.snr66.gz", station="mchl", date="2025-01-12"
+    )
+    settings = read_settings(folder / "mchl.json", folder / "mchl_refr.txt")
+    arcs = cut_arcs(day, settings, previous=before, following=after)
+    tracks = read_tracks(folder / "mchl_phaseRH_L2.txt")
+    found = arc_phases(arcs, tracks, np.datetime64("2025-01-11"), 20)
+    ours = found.to_dataframe()
+    expected = np.loadtxt(folder / "expected/phase_L2C_011.txt", comments="%")
+    gps = pd.Timestamp("2025-01-11") - pd.Timedelta("18s")
+    for row in expected:
+        hour = (ours["time"] - gps) / pd.Timedelta("1h")
+        near = (ours["satellite"] == row[6]) & ((hour - row[2]).abs() < 0.05)
+        assert near.sum() == 1
+        one = ours[near].iloc[0]
+        assert abs((one["phase"] - row[3] + 180.0) % 360.0 - 180.0) < 0.5
+        assert one["amplitude"] == pytest.approx(row[7], abs=0.05)
+        assert one["observations"] == row[4]

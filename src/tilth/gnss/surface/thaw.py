@@ -18,7 +18,7 @@ from tilth.gnss.surface.seasons import degree_days
 from tilth.gnss.surface.thaw_days import design_columns, known_of_days, left_out
 
 #: Change of apparent height from dry soil to wet, m, that is assumed where moisture is
-#: not given: dry soil seems lower. An assumption, for want of a measurement at the site.
+#: not given: dry soil seems lower. An assumption, for want of one measured at the site.
 MOISTURE_RANGE = 0.02
 
 #: Residuals beyond this many robust standard deviations are left out.
