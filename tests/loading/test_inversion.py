@@ -92,7 +92,7 @@ def test_weights_are_those_of_generalised_least_squares(discs, stations):
     for name in ("east", "north", "up"):
         noise = 1e-3 * RNG(1).normal(size=5)
         data[name] = (data[name] + noise).assign_attrs(units="m")
-    data["correlation_eu"] = ("station", [0.5, -0.3, 0.0, 0.8, 0.1])
+    data["correlation_east_up"] = ("station", [0.5, -0.3, 0.0, 0.8, 0.1])
     data["up"][1] = np.nan
     rows = station_rows(data, discs)
     assert rows.values.size == 14

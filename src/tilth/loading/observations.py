@@ -26,9 +26,9 @@ COMPONENTS = ("east", "north", "up")
 
 #: Correlations of a station's components, by their names in a dataset.
 _CORRELATIONS = {
-    "correlation_en": (0, 1),
-    "correlation_eu": (0, 2),
-    "correlation_nu": (1, 2),
+    "correlation_east_north": (0, 1),
+    "correlation_east_up": (0, 2),
+    "correlation_north_up": (1, 2),
 }
 
 
@@ -111,8 +111,8 @@ def station_rows(
     moved : xarray.Dataset
         Any of ``east``, ``north`` and ``up`` along the stations, in units of length (or
         length per time), with the standard errors ``east_se`` and so on, and, where
-        known, ``correlation_en``, ``correlation_eu`` and ``correlation_nu``. A
-        component that is NaN is left out.
+        known, ``correlation_east_north``, ``correlation_east_up`` and
+        ``correlation_north_up``. A component that is NaN is left out.
     sources : xarray.Dataset
         Of the same stations, in their order.
     gia : xarray.Dataset, optional
