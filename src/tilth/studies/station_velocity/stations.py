@@ -60,12 +60,12 @@ def measured(full: bool) -> tuple[Part, list[str]]:
     try:
         _add_midas(part, locate("station-positions"))
     except DatasetError as error:
-        absent.append(f"station-positions is not at hand: {error}")
+        absent.append(str(error))
     if full:
         try:
             _add_est_noise(part, locate("est-noise-examples"))
         except DatasetError as error:
-            absent.append(f"est-noise-examples is not at hand: {error}")
+            absent.append(str(error))
     return part, absent
 
 
