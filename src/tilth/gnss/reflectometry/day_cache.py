@@ -1,4 +1,4 @@
-"""Days of signal-to-noise ratios kept as Parquet files, which are read in a quarter of the time."""
+"""Days of signal-to-noise ratios kept as Parquet files, which are read faster."""
 
 from __future__ import annotations
 
