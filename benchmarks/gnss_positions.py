@@ -19,7 +19,7 @@ from tilth.gnss.positions import (
     noise_model,
     read_positions,
 )
-from tilth.gnss.positions.midas import midas_velocity
+from tilth.gnss.positions.year_slopes import midas_velocity
 
 #: From est_canp_gfortran.out.
 EST_NOISE_CPU = 92.96

@@ -17,11 +17,11 @@ import numpy as np
 import xarray as xr
 
 from tilth.core import plotting
-from tilth.gnss.positions.midas import midas_velocity
 from tilth.gnss.positions.noise import NoiseValues, simulate_noise
 from tilth.gnss.positions.steps import find_steps
 from tilth.gnss.positions.trajectory import Trajectory
 from tilth.gnss.positions.transients import separate_positions
+from tilth.gnss.positions.year_slopes import midas_velocity
 
 SEED, DAYS = 4, 2000
 RATES = {"east": 3.0, "north": 12.0, "up": 5.0}

@@ -24,6 +24,7 @@ ROOMS = (
     "tilth.forcing.patterns",
     "tilth.forcing.fields",
     "tilth.forcing.s2s",
+    "tilth.gnss",
     "tilth.gnss.reflectometry",
     "tilth.gnss.rinex",
     "tilth.gnss.surface",

@@ -133,10 +133,10 @@ def _with_method(
     import pandas as pd
 
     from tilth.gnss.positions.fit import fit_positions
-    from tilth.gnss.positions.midas import midas_velocity
     from tilth.gnss.positions.series import COMPONENTS
     from tilth.gnss.positions.trajectory import Trajectory
     from tilth.gnss.positions.transients import separate_positions
+    from tilth.gnss.positions.year_slopes import midas_velocity
 
     moments = np.array(days, "datetime64[ns]")
     trajectory = Trajectory(steps=list(moments))

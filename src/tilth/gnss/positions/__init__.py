@@ -26,6 +26,23 @@ _CONTENTS = {
     "compare_noise": "fit",
     "residual_spectrum": "spectrum",
     "plot_velocity": "plots",
+    "midas": "year_slopes",
+    "midas_velocity": "year_slopes",
+    "MidasVelocity": "year_slopes",
+    "separate": "transients",
+    "separate_positions": "transients",
+    "SeriesModel": "transient_model",
+    "TransientSettings": "transient_model",
+    "seasons_and_transients": "seasonal_transient",
+    "analyse": "ssa",
+    "fill_gaps": "ssa",
+    "Spectrum": "ssa",
+    "Filled": "ssa",
+    "common_mode": "shared_motion",
+    "find_steps": "steps",
+    "antenna_changes": "steps",
+    "undeclared": "steps",
+    "warn_of_steps": "steps",
 }
 
 __getattr__, __dir__, __all__ = table_of_contents(__name__, _CONTENTS)

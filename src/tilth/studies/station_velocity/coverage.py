@@ -9,11 +9,11 @@ import xarray as xr
 from tilth.core.plotting import COLOURS, figure, style
 from tilth.core.progress import track
 from tilth.gnss.positions.fit import fit_trajectory
-from tilth.gnss.positions.midas import midas
 from tilth.gnss.positions.noise import NoiseValues, simulate_noise
 from tilth.gnss.positions.series import decimal_year
 from tilth.gnss.positions.trajectory import Trajectory
 from tilth.gnss.positions.transients import separate
+from tilth.gnss.positions.year_slopes import midas
 from tilth.studies.part import Part
 from tilth.studies.result import Figure, Metric, Table
 

@@ -12,10 +12,10 @@ from tilth.core.datasets import locate
 from tilth.core.errors import DatasetError
 from tilth.gnss.positions import read_positions, read_steps
 from tilth.gnss.positions.fit import fit_trajectory
-from tilth.gnss.positions.midas import midas_velocity
 from tilth.gnss.positions.noise import noise_model
 from tilth.gnss.positions.series import COMPONENTS
 from tilth.gnss.positions.trajectory import Decay, Trajectory
+from tilth.gnss.positions.year_slopes import midas_velocity
 from tilth.studies.part import Part
 from tilth.studies.result import Metric, Table
 

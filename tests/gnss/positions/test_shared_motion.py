@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from tilth.core.errors import InputError
-from tilth.gnss.positions.common_mode import common_mode
+from tilth.gnss.positions.shared_motion import common_mode
 
 RESPONSE = np.array([1.0, 1.3, 0.7, 1.1, 0.9])
 NOISE = np.array([1.0, 2.0, 1.0, 0.5, 1.0])

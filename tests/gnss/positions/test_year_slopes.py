@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tilth.core.errors import InputError
 from tilth.gnss.positions import decimal_year, read_positions, read_steps
-from tilth.gnss.positions.midas import (
+from tilth.gnss.positions.year_slopes import (
     median_slope,
     midas,
     midas_pairs,
