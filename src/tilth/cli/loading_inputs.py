@@ -42,9 +42,9 @@ def earth(love: Path | None, frame: str) -> GreenFunctions:
     """
     from tilth.core.errors import InputError
     from tilth.loading import green_functions, read_love_numbers
-    from tilth.loading.love import FRAMES
+    from tilth.loading.love import FRAMES, Frame
 
-    known = {name: name for name in FRAMES}
+    known: dict[str, Frame] = {name: name for name in FRAMES}
     if frame.upper() not in known:
         raise InputError(f"--frame is one of {', '.join(FRAMES)}, got {frame!r}")
     return green_functions(read_love_numbers(love).in_frame(known[frame.upper()]))
