@@ -148,6 +148,15 @@ def check_loading_uplift(text):
     assert float(low) < truth < float(high) < 0.0
 
 
+def check_gnss_reflections(text):
+    """The hidden arcs and no others are refused, and the height is the plane's."""
+    assert "arcs 20, accepted 15" in text
+    height = number_after(text, "mean height")
+    scatter = number_after(text, "scatter")
+    assert abs(height - 2.0) < 2 * scatter / 15**0.5
+    assert number_after(text, "standard error") < 2 * scatter < 0.03
+
+
 def check_gnss_thaw(text):
     """The interval holds the truth; means of summers are too sure; heave is taken."""
     truth = number_after(text, "truth")
@@ -186,6 +195,7 @@ CHECKS = {
     "forcing_s2s": check_forcing_s2s,
     "forcing_adjust": check_forcing_adjust,
     "forcing_patterns": check_forcing_patterns,
+    "gnss_reflections": check_gnss_reflections,
     "gnss_thaw": check_gnss_thaw,
     "gnss_velocity": check_gnss_velocity,
     "land_emulator": check_land_emulator,
