@@ -86,3 +86,4 @@ figure = plot_arc(
 )
 plotting.save(figure, "gnss_arc.png")
 plotting.save(plot_fresnel_map(arcs, HEIGHT), "gnss_fresnel.png")
+print("figures: gnss_arc.png, gnss_fresnel.png")
