@@ -107,7 +107,7 @@ def test_members_stay_apart_and_equal_those_predicted_alone(model, split):
         xr.testing.assert_identical(
             together["corrected"].isel(member=k), alone["corrected"]
         )
-    with pytest.raises(InputError, match="choose one of member"):
+    with pytest.raises(InputError, match=r"select one, such as isel\(member=0\)"):
         PatternDownscaling().fit(both, split[1])
 
 
