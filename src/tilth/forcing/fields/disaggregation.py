@@ -33,14 +33,12 @@ def to_hours(
 ) -> xr.Dataset:
     r"""Share out daily weather to shorter steps.
 
-    | variable | course within the day | kept |
-    |---|---|---|
-    | ``tas`` | Parton & Logan (1981) between the extremes | mean, extremes |
-    | ``pr`` | random cascade, or that of an observed day | total |
-    | ``rsds`` | as the sun's light above the air | energy |
-    | ``huss`` | smooth, at most saturation | mean |
-    | ``rlds`` | smooth, with the fourth power of temperature | energy |
-    | ``ps``, ``sfcWind`` | smooth | mean |
+    * ``tas``: Parton & Logan (1981) between the extremes; mean and extremes are kept
+    * ``pr``: random cascade, or that of an observed day; its total is kept
+    * ``rsds``: as the sun's light above the air; its energy is kept
+    * ``huss``: smooth, at most saturation; its mean is kept
+    * ``rlds``: smooth, with the fourth power of temperature; its energy is kept
+    * ``ps``, ``sfcWind``: smooth; their means are kept
 
     Parameters
     ----------
