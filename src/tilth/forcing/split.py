@@ -26,18 +26,25 @@ def training_periods(time: xr.DataArray) -> str:
     str
         Such as ``"1982-12-01T00:00:00/1983-02-28T00:00:00 ..."``.
     """
-    time = time.sortby(time)
-    stamps = time_stamps(time)
-    if stamps.size < 2:
-        return " ".join(f"{stamp}/{stamp}" for stamp in stamps)
-    steps = np.diff(time.values)
-    # A step half as long again as the usual one is a gap.
-    gap = np.asarray(steps > 1.5 * np.sort(steps)[steps.size // 2], bool)
-    ends = np.flatnonzero(np.append(gap, True))
-    begins = np.append(0, ends[:-1] + 1)
-    return " ".join(
-        f"{stamps[a]}/{stamps[b]}" for a, b in zip(begins, ends, strict=True)
+    values = np.asarray(time.values)
+    if values.size > 1 and not (values[1:] >= values[:-1]).all():
+        values = np.sort(values)
+    if values.size < 2:
+        gap = np.zeros(0, bool)
+    else:
+        steps = np.diff(values)
+        if steps.dtype.kind == "m":
+            seconds = steps / np.timedelta64(1, "s")
+        else:
+            seconds = np.array([step.total_seconds() for step in steps])
+        # A step half as long again as the usual one is a gap.
+        gap = seconds > 1.5 * np.sort(seconds)[seconds.size // 2]
+    ends = np.flatnonzero(np.append(gap, True)) if values.size else np.zeros(0, int)
+    begins = np.append(0, ends[:-1] + 1)[: ends.size]
+    first, last = (
+        time_stamps(xr.DataArray(values[at], dims="time")) for at in (begins, ends)
     )
+    return " ".join(f"{a}/{b}" for a, b in zip(first, last, strict=True))
 
 
 def trained_on(record: str, time: xr.DataArray) -> xr.DataArray:
