@@ -248,6 +248,8 @@ def bounded_change(
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         down = low + (observed - low) * (after - low) / (before - low)
         up = high - (high - observed) * (high - after) / (high - before)
+        # Rounding must not turn a change too small to be seen around.
+        down, up = np.minimum(down, observed), np.maximum(up, observed)
     return np.where(after < before, down, np.where(after > before, up, observed))
 
 
