@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.measure import Row, cpu_seconds
+from tilth.core.geodesy import unit_vectors
 from tilth.core.optional import load
 from tilth.loading import (
     cell_sources,
@@ -21,7 +22,6 @@ from tilth.loading import (
     places,
     station_rows,
     sum_points,
-    unit_vectors,
 )
 from tilth.loading.simulated import made_up_earth, made_up_margin, observed_stations
 from tilth.loading.simulated import true_displacement as moved_by

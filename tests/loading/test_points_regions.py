@@ -3,6 +3,7 @@ import pytest
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.geodesy import unit_vectors
 from tilth.loading import (
     LoveNumbers,
     cap_table,
@@ -15,7 +16,6 @@ from tilth.loading import (
     region_matrix,
     station_places,
     sum_points,
-    unit_vectors,
 )
 
 N = np.arange(401.0)

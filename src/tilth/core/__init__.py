@@ -8,6 +8,7 @@ module           what it holds
 `errors`         errors that name the value, the limit and the way out
 `files`          files that are whole or not there
 `flags`          quality flags as CF bit masks
+`geodesy`        places on the sphere as vectors
 `intervals`      steps of time and intervals of output
 `model`          checks of the data model; provenance
 `optional`       libraries that an extra brings
@@ -31,6 +32,7 @@ __all__ = [
     "errors",
     "files",
     "flags",
+    "geodesy",
     "intervals",
     "lazy",
     "model",

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.geodesy import unit_vectors
 from tilth.core.optional import load
 from tilth.core.regrid_cells import EARTH_RADIUS
 from tilth.core.regrid_interpolation import cell_of
@@ -130,8 +131,8 @@ def inverse_distance(
     if not (np.isfinite(to_lat).all() and np.isfinite(to_lon).all()):
         raise InputError("a place of the target has a latitude or longitude of NaN")
     found = _search(
-        _directions(lat[cells], lon[cells]),
-        _directions(to_lat, to_lon),
+        unit_vectors(lat[cells], lon[cells]),
+        unit_vectors(to_lat, to_lon),
         min(neighbours, cells.size),
     )
     if within is None:
@@ -183,7 +184,7 @@ def _half_diagonals(origin: Positions) -> np.ndarray:
             "places that are not a grid have no cells: say `within`, the greatest "
             "distance in m that a value may come from"
         )
-    centres = _directions(*origin.all()).reshape(*shape, 3)
+    centres = unit_vectors(*origin.all()).reshape(*shape, 3)
     sides = []
     for axis in (0, 1):
         step = _arc(np.linalg.norm(np.diff(centres, axis=axis), axis=-1))
@@ -209,15 +210,6 @@ def _mask(among: xr.DataArray, origin: Positions) -> np.ndarray:
             f"{ordered.shape}"
         )
     return ordered.values.ravel()
-
-
-def _directions(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """Return unit vectors to positions (place, 3)."""
-    north, east = np.radians(lat), np.radians(lon)
-    across = np.cos(north)
-    return np.stack(
-        [across * np.cos(east), across * np.sin(east), np.sin(north)], axis=-1
-    )
 
 
 def _arc(chord: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ _CONTENTS = {
     "disc_sum": "discs",
     "Places": "geometry",
     "places": "geometry",
-    "unit_vectors": "geometry",
     "station_places": "geometry",
     "PairTable": "points",
     "pair_table": "points",

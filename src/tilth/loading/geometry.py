@@ -1,4 +1,4 @@
-"""Places on the sphere: unit vectors, local directions, and stations as data."""
+"""Places on the sphere with their local directions, and stations as data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.geodesy import unit_vectors
 
 
 class Places(NamedTuple):
@@ -22,25 +23,6 @@ class Places(NamedTuple):
     up: np.ndarray
     east: np.ndarray
     north: np.ndarray
-
-
-def unit_vectors(lat: Any, lon: Any) -> np.ndarray:
-    """Return places as vectors from the centre of the sphere.
-
-    Parameters
-    ----------
-    lat, lon : array_like
-        Degrees, taken as spherical.
-
-    Returns
-    -------
-    numpy.ndarray, shape (..., 3)
-        Of length one.
-    """
-    phi, lam = np.radians(np.asarray(lat, float)), np.radians(np.asarray(lon, float))
-    return np.stack(
-        [np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1
-    )
 
 
 def places(lat: Any, lon: Any) -> Places:

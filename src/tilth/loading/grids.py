@@ -15,9 +15,10 @@ import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.geodesy import unit_vectors
 from tilth.core.regrid_cells import LatLonGrid, latlon_grid
 from tilth.core.units import convert
-from tilth.loading.geometry import Places, station_places, unit_vectors
+from tilth.loading.geometry import Places, station_places
 from tilth.loading.green import GreenFunctions
 from tilth.loading.points import pair_table, point_matrix
 from tilth.loading.regions import cap_table, region_matrix

@@ -9,25 +9,19 @@ import numpy as np
 
 from tilth.loading.geometry import Places
 from tilth.loading.green import COMPONENTS, SHORTEST, GreenFunctions, point_response
-
-#: Nodes of the table that pairs are looked up in.
-_NODES = 4096
+from tilth.loading.lookup import cubic_weights, half_angles, stacked
 
 
 class PairTable(NamedTuple):
-    """Point responses times the chord, evenly over ln(tan(gamma / 4)).
+    """Point responses times the chord, at the distances of `tilth.loading.lookup`.
 
     Parameters
     ----------
     values : numpy.ndarray, shape (nodes, 3)
         Vertical, horizontal (over the cosine of half the distance) and geoid, m kg-1.
-    first, step : float
-        The first node and the step between nodes.
     """
 
     values: np.ndarray
-    first: float
-    step: float
 
 
 def pair_table(green: GreenFunctions) -> PairTable:
@@ -43,8 +37,7 @@ def pair_table(green: GreenFunctions) -> PairTable:
     PairTable
         From 0.6 m to the antipode; looked up with a relative error below 1e-7.
     """
-    nodes = np.linspace(np.log(SHORTEST / 4.0), 0.0, _NODES)
-    half_angle = 2.0 * np.arctan(np.exp(nodes))
+    half_angle = half_angles()
     chord = 2.0 * np.sin(half_angle)
     columns = [
         np.asarray(point_response(green, chord, component)) * chord
@@ -53,11 +46,7 @@ def pair_table(green: GreenFunctions) -> PairTable:
     half = np.maximum(np.cos(half_angle), 1e-300)
     columns[1] = columns[1] / half
     columns[1][-1] = 2.0 * columns[1][-2] - columns[1][-3]  # 0/0 at the antipode
-    return PairTable(
-        np.ascontiguousarray(np.stack(columns, axis=1)),
-        float(nodes[0]),
-        float(nodes[1] - nodes[0]),
-    )
+    return PairTable(stacked(columns))
 
 
 def sum_points(
@@ -109,21 +98,14 @@ def point_matrix(at: Places, sources: np.ndarray, table: PairTable) -> np.ndarra
 
 
 @numba.njit(cache=True, inline="always", fastmath={"contract", "arcp"})
-def _pair(up, east, north, source, values, first, step):
+def _pair(up, east, north, source, values):
     """Return the displacement of one place by 1 kg at one source."""
     dx = source[0] - up[0]
     dy = source[1] - up[1]
     dz = source[2] - up[2]
     chord = np.sqrt(dx * dx + dy * dy + dz * dz)
     chord = min(max(chord, SHORTEST), 2.0)
-    half = np.sqrt(max(0.0, 1.0 - chord * chord / 4.0))
-    position = (np.log(chord / 2.0 / (1.0 + half)) - first) / step
-    i = min(max(int(position), 1), values.shape[0] - 3)
-    t = position - i
-    wa = -t * (t - 1.0) * (t - 2.0) / 6.0
-    wb = (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0
-    wc = -(t + 1.0) * t * (t - 2.0) / 2.0
-    wd = (t + 1.0) * t * (t - 1.0) / 6.0
+    i, wa, wb, wc, wd = cubic_weights(chord)
     a, b, c, d = values[i - 1], values[i], values[i + 1], values[i + 2]
     inverse = 1.0 / chord
     vertical = (wa * a[0] + wb * b[0] + wc * c[0] + wd * d[0]) * inverse
@@ -136,13 +118,11 @@ def _pair(up, east, north, source, values, first, step):
 
 
 @numba.njit(cache=True, nogil=True)
-def _sum_points(up, east, north, sources, masses, values, first, step, result):
+def _sum_points(up, east, north, sources, masses, values, result):
     """Add up over the masses for each place."""
     for i in range(up.shape[0]):
         for j in range(sources.shape[0]):
-            e, n, u, g = _pair(
-                up[i], east[i], north[i], sources[j], values, first, step
-            )
+            e, n, u, g = _pair(up[i], east[i], north[i], sources[j], values)
             for k in range(masses.shape[1]):
                 mass = masses[j, k]
                 result[i, 0, k] += e * mass
@@ -152,12 +132,10 @@ def _sum_points(up, east, north, sources, masses, values, first, step, result):
 
 
 @numba.njit(cache=True, nogil=True)
-def _matrix(up, east, north, sources, values, first, step, result):
+def _matrix(up, east, north, sources, values, result):
     """Write the response of each place to each source."""
     for i in range(up.shape[0]):
         for j in range(sources.shape[0]):
-            e, n, u, g = _pair(
-                up[i], east[i], north[i], sources[j], values, first, step
-            )
+            e, n, u, g = _pair(up[i], east[i], north[i], sources[j], values)
             result[i, 0, j], result[i, 1, j] = e, n
             result[i, 2, j], result[i, 3, j] = u, g

@@ -17,8 +17,8 @@ import numpy as np
 from tilth.core.errors import InputError
 from tilth.loading.geometry import Places
 from tilth.loading.green import COMPONENTS, SHORTEST, GreenFunctions, cap_response
+from tilth.loading.lookup import cubic_weights, half_angles, stacked
 
-_NODES = 4096
 _GAUSS, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 #: Pieces of a border are not halved below this share of the sphere's radius: 6 mm.
@@ -26,21 +26,17 @@ _SHORTEST_PIECE = 1e-9
 
 
 class CapTable(NamedTuple):
-    """Cap responses over the chord, evenly over ln(tan(gamma / 4)).
+    """Cap responses over the chord, at the distances of `tilth.loading.lookup`.
 
     Parameters
     ----------
     values : numpy.ndarray, shape (nodes, 3)
         Vertical, horizontal and geoid, m kg-1 per steradian and radian.
-    first, step : float
-        The first node and the step between nodes.
     area : float
         Square of the Earth's radius, m2.
     """
 
     values: np.ndarray
-    first: float
-    step: float
     area: float
 
 
@@ -57,15 +53,9 @@ def cap_table(green: GreenFunctions) -> CapTable:
     CapTable
         Looked up with a relative error below 1e-7.
     """
-    nodes = np.linspace(np.log(SHORTEST / 4.0), 0.0, _NODES)
-    chord = 2.0 * np.sin(2.0 * np.arctan(np.exp(nodes)))
+    chord = 2.0 * np.sin(half_angles())
     columns = [np.asarray(cap_response(green, chord, c)) / chord for c in COMPONENTS]
-    return CapTable(
-        np.ascontiguousarray(np.stack(columns, axis=1)),
-        float(nodes[0]),
-        float(nodes[1] - nodes[0]),
-        float(green.radius) ** 2,
-    )
+    return CapTable(stacked(columns), float(green.radius) ** 2)
 
 
 def region_matrix(
@@ -147,7 +137,7 @@ def _project(lat, lon, up, east, north, far):
 
 
 @numba.njit(cache=True)
-def _piece(x0, y0, xm, ym, x1, y1, values, first, step, far, total):
+def _piece(x0, y0, xm, ym, x1, y1, values, far, total):
     """Add the integral along an arc through three points, a parabola, by Gauss's rule.
 
     An arc of the border that is short against its distance is a parabola to within the
@@ -168,14 +158,7 @@ def _piece(x0, y0, xm, ym, x1, y1, values, first, step, far, total):
             chord = 4.0 / np.sqrt(4.0 + square)
         else:
             chord = max(2.0 * np.sqrt(square / (4.0 + square)), SHORTEST)
-        half = np.sqrt(max(0.0, 1.0 - chord * chord / 4.0))
-        position = (np.log(chord / 2.0 / (1.0 + half)) - first) / step
-        i = min(max(int(position), 1), values.shape[0] - 3)
-        s = position - i
-        va = -s * (s - 1.0) * (s - 2.0) / 6.0
-        vb = (s + 1.0) * (s - 1.0) * (s - 2.0) / 2.0
-        vc = -(s + 1.0) * s * (s - 2.0) / 2.0
-        vd = (s + 1.0) * s * (s - 1.0) / 6.0
+        i, va, vb, vc, vd = cubic_weights(chord)
         # Counter-clockwise as x east, y north; cos and sin of the azimuth below.
         turned = _WEIGHTS[k] * (x * dy - y * dx) / square
         distance = np.sqrt(square)
@@ -199,7 +182,7 @@ def _piece(x0, y0, xm, ym, x1, y1, values, first, step, far, total):
 
 
 @numba.njit(cache=True)
-def _edge(lat0, lon0, lat1, lon1, up, east, north, values, first, step, far, total):
+def _edge(lat0, lon0, lat1, lon1, up, east, north, values, far, total):
     """Add the integral along one edge, halved where it is near."""
     stack = np.empty((64, 2))
     stack[0, 0], stack[0, 1] = 0.0, 1.0
@@ -220,7 +203,7 @@ def _edge(lat0, lon0, lat1, lon1, up, east, north, values, first, step, far, tot
         bend = np.hypot(xm - (x0 + x1) / 2.0, ym - (y0 + y1) / 2.0)
         fine = length <= 0.7 * near and bend <= 0.02 * length
         if (fine or length < _SHORTEST_PIECE) or depth > 61:
-            _piece(x0, y0, xm, ym, x1, y1, values, first, step, far, total)
+            _piece(x0, y0, xm, ym, x1, y1, values, far, total)
         else:
             stack[depth, 0], stack[depth, 1] = middle, high
             stack[depth + 1, 0], stack[depth + 1, 1] = low, middle
@@ -228,7 +211,7 @@ def _edge(lat0, lon0, lat1, lon1, up, east, north, values, first, step, far, tot
 
 
 @numba.njit(cache=True, nogil=True)
-def _regions(up, east, north, lat, lon, begins, values, first, step, area, result):
+def _regions(up, east, north, lat, lon, begins, values, area, result):
     """Write the response of each place to each region."""
     total = np.empty(4)
     for i in range(up.shape[0]):
@@ -250,8 +233,6 @@ def _regions(up, east, north, lat, lon, begins, values, first, step, area, resul
                     east[i],
                     north[i],
                     values,
-                    first,
-                    step,
                     far,
                     total,
                 )

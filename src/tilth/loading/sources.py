@@ -15,9 +15,10 @@ import numpy as np
 import xarray as xr
 
 from tilth.core.errors import InputError
+from tilth.core.geodesy import unit_vectors
 from tilth.core.regrid_cells import latlon_grid
 from tilth.loading.discs import disc_response
-from tilth.loading.geometry import station_places, unit_vectors
+from tilth.loading.geometry import station_places
 from tilth.loading.green import GreenFunctions
 from tilth.loading.grids import (
     DISPLACEMENTS,
